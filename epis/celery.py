@@ -1,0 +1,61 @@
+"""The Celery app. All about delivery on one screen: queues, routes, schedule.
+
+Nothing here is what makes epis correct. A message says only "look again", so it may be
+lost, doubled or late; the settings below make it fast and keep a bad day short.
+"""
+
+import os
+from datetime import timedelta
+
+from celery import Celery
+from django.conf import settings
+from kombu import Queue
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "epis.settings")
+
+app = Celery("epis")
+
+COUNTER_QUEUE = "counter"  # one consumer, with one process
+BACKGROUND_QUEUE = "background"
+
+
+def every(seconds: float) -> dict[str, object]:
+    """A schedule entry's timing. A look nobody took in time is not worth taking later."""
+    return {"schedule": timedelta(seconds=seconds), "options": {"expires": seconds}}
+
+
+def configure() -> None:
+    sweep = settings.SWEEP_SECONDS
+    app.conf.update(
+        broker_url=settings.BROKER_URL,
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        # redis-py's own five seconds would cut the workers' blocking reads short.
+        broker_transport_options={"socket_timeout": 30, "visibility_timeout": 3600},
+        task_queues=[Queue(COUNTER_QUEUE), Queue(BACKGROUND_QUEUE)],
+        task_default_queue=BACKGROUND_QUEUE,
+        task_create_missing_queues=False,
+        task_routes={"counter.apply_pending_increments": {"queue": COUNTER_QUEUE}},
+        task_serializer="json",
+        accept_content=["json"],
+        task_ignore_result=True,
+        task_acks_late=True,
+        task_reject_on_worker_lost=True,
+        task_soft_time_limit=60,
+        task_time_limit=90,
+        worker_prefetch_multiplier=1,
+        worker_hijack_root_logger=False,
+        timezone="UTC",
+        beat_schedule={
+            "apply-increments": {"task": "counter.apply_pending_increments", **every(sweep)},
+            "purge-deleted-counters": {"task": "counter.purge_deleted_counters", **every(sweep)},
+            "follow-users": {"task": "users.follow_changes", **every(sweep)},
+            "advance-deletions": {"task": "users.advance_deletions", **every(sweep)},
+            "reconcile": {"task": "users.reconcile", **every(600)},
+            "clear-expired-sign-ins": {"task": "users.clear_expired_sign_ins", **every(3600)},
+        },
+    )
+
+
+configure()
+app.autodiscover_tasks(["tasks"], related_name="celery_tasks")

@@ -1,0 +1,232 @@
+"""All configuration. The environment is read here and nowhere else.
+
+Two ways to run:
+
+- nothing named: epis uses the PostgreSQL and Valkey that `manage.py up` starts under
+  `EPIS_DATA`, and a secret key it keeps there. For trying, developing and testing.
+- servers named: all of `USERS_DATABASE_URL`, `TODOS_DATABASE_URL`,
+  `COUNTER_DATABASE_URL`, `BROKER_URL`, `SECRET_KEY` and `ALLOWED_HOSTS` are demanded;
+  whatever is missing or wrong is reported in one error, all of it at once.
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from environs import Env
+
+from epis.embedded.locations import Locations, secret_key
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+env = Env(eager=False)
+env.read_env(str(BASE_DIR / ".env"), recurse=False)
+
+# --- where things are -----------------------------------------------------------------
+
+EPIS_DATA = env.path("EPIS_DATA", default=BASE_DIR / "var")
+PORT = env.int("PORT", default=8000, validate=lambda n: 0 < n < 65536)
+DATABASE_URL_OF = {
+    "default": "USERS_DATABASE_URL",
+    "todos": "TODOS_DATABASE_URL",
+    "counter": "COUNTER_DATABASE_URL",
+}
+SERVERS_ARE_NAMED = any(os.environ.get(name) for name in [*DATABASE_URL_OF.values(), "BROKER_URL"])
+
+if SERVERS_ARE_NAMED:
+    named_databases = {
+        alias: env.dj_db_url(variable) for alias, variable in DATABASE_URL_OF.items()
+    }
+    BROKER_URL = env.str("BROKER_URL")
+    SECRET_KEY = env.str("SECRET_KEY", validate=lambda key: len(key) >= 50)
+    ALLOWED_HOSTS = env.list("ALLOWED_HOSTS")
+else:
+    locations = Locations(EPIS_DATA)
+    named_databases = {alias: locations.database(alias) for alias in DATABASE_URL_OF}
+    BROKER_URL = locations.broker_url
+    SECRET_KEY = env.str("SECRET_KEY", default="") or secret_key(locations)
+    ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
+
+# --- how it runs ----------------------------------------------------------------------
+
+DEBUG = env.bool("DEBUG", default=False)
+HTTPS = env.bool("HTTPS", default=SERVERS_ARE_NAMED)
+WEB_WORKERS = env.int("WEB_WORKERS", default=2, validate=lambda n: n > 0)
+WEB_THREADS = env.int("WEB_THREADS", default=4, validate=lambda n: n > 0)
+LOG_LEVEL = env.str("LOG_LEVEL", default="INFO")
+DELETION_GRACE_SECONDS = env.int("DELETION_GRACE_SECONDS", default=0, validate=lambda n: n >= 0)
+SWEEP_SECONDS = env.int("SWEEP_SECONDS", default=5, validate=lambda n: n > 0)
+SIGN_IN_TRIES_PER_MINUTE = env.int(
+    "SIGN_IN_TRIES_PER_MINUTE", default=20, validate=lambda n: n > 0
+)
+CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+
+env.seal()
+
+# --- databases ------------------------------------------------------------------------
+
+DATABASE_OF = {"todos": "todos", "counter": "counter"}
+DATABASE_ROUTERS = ["epis.routers.DatabasePerApp"]
+
+# A process that freezes inside a transaction must not hold its locks for ever: the server
+# ends such a session, and whoever waited for the lock gives up before a request would.
+SESSION_LIMITS = " ".join(
+    f"-c {name}={value}"
+    for name, value in {
+        "idle_in_transaction_session_timeout": "10s",
+        "lock_timeout": "8s",
+        "timezone": "UTC",
+    }.items()
+)
+
+
+def _database(named: dict[str, Any]) -> dict[str, Any]:
+    options = {"options": SESSION_LIMITS, "connect_timeout": 5, **named.get("OPTIONS", {})}
+    return {
+        **named,
+        "ENGINE": "django.db.backends.postgresql",
+        "CONN_MAX_AGE": None,
+        "CONN_HEALTH_CHECKS": True,
+        "ATOMIC_REQUESTS": False,
+        "OPTIONS": options,
+    }
+
+
+DATABASES = {alias: _database(named) for alias, named in named_databases.items()}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# --- parts ----------------------------------------------------------------------------
+
+INSTALLED_APPS = [
+    "epis",
+    "tasks",
+    "apps.users",
+    "apps.todos",
+    "apps.counter",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.postgres",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "django_filters",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "epis.urls"
+WSGI_APPLICATION = "epis.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    }
+]
+
+TIME_ZONE = "UTC"
+USE_TZ = True
+LANGUAGE_CODE = "en-us"
+STATIC_URL = "/static/"
+STATIC_ROOT = EPIS_DATA / "static"
+
+# --- people ---------------------------------------------------------------------------
+
+AUTH_USER_MODEL = "users.User"
+SESSION_ENGINE = "apps.users.sessions"
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.Argon2PasswordHasher",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+LOGIN_URL = "/api/auth/login/"
+LOGIN_REDIRECT_URL = "/api/"
+LOGOUT_REDIRECT_URL = "/api/"
+
+# --- the API --------------------------------------------------------------------------
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "apps.users.api.authentication.BearerAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": [
+        "rest_framework.renderers.JSONRenderer",
+        "rest_framework.renderers.BrowsableAPIRenderer",
+    ],
+    "DEFAULT_PARSER_CLASSES": [
+        "rest_framework.parsers.JSONParser",
+        "rest_framework.parsers.FormParser",
+        "rest_framework.parsers.MultiPartParser",
+    ],
+    "DEFAULT_PAGINATION_CLASS": "kit.api.pagination.NewestFirst",
+    "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "epis.api.problems.answer",
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
+
+SPECTACULAR_SETTINGS = {
+    "TITLE": "epis",
+    "DESCRIPTION": "Users, todos and tallies that stay right whoever dies, and whenever.",
+    "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "COMPONENT_SPLIT_REQUEST": True,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+}
+
+# --- security -------------------------------------------------------------------------
+
+SECURE_SSL_REDIRECT = HTTPS
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
+SECURE_REDIRECT_EXEMPT = [r"^health/"]
+SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS
+SECURE_HSTS_PRELOAD = HTTPS
+SESSION_COOKIE_SECURE = HTTPS
+CSRF_COOKIE_SECURE = HTTPS
+X_FRAME_OPTIONS = "DENY"
+DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 1024 * 1024
+
+# --- logging --------------------------------------------------------------------------
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"},
+    },
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
+}
