@@ -1,0 +1,37 @@
+"""What the users app can refuse."""
+
+from kit.errors import Conflict, Invalid, NotFound, Refusal
+
+
+class UsernameTaken(Invalid):
+    """A user with that username already exists."""
+
+    code = "unique"
+
+    def __init__(self) -> None:
+        super().__init__(field="username")
+
+
+class UserNotFound(NotFound):
+    """There is no such user."""
+
+
+class TokenNotFound(NotFound):
+    """There is no such token."""
+
+
+class DeletionNotFound(NotFound):
+    """There is no such deletion."""
+
+
+class WrongCredentials(Refusal):
+    """The username or the password is wrong."""
+
+    code = "authentication_failed"
+
+
+class WrongDeletionState(Conflict):
+    """The deletion is not in a state that allows this."""
+
+    def __init__(self, state: str) -> None:
+        super().__init__(f"The deletion is {state}; that does not allow this.", state=state)

@@ -1,0 +1,6 @@
+"""What the users app announces. No event carries data: whoever hears it asks the door."""
+
+from django.dispatch import Signal
+
+user_changed = Signal()
+deletion_requested = Signal()

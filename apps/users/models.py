@@ -1,0 +1,169 @@
+"""Accounts, their tokens and sessions, the feed of changes, and deletions.
+
+The feed is written by the database: a trigger on the users' table (migration
+`0002_feed`) allots the next position to every change of an account, whoever makes it.
+"""
+
+import uuid
+from typing import ClassVar
+
+from django.contrib.auth.models import AbstractUser, UserManager
+from django.contrib.sessions.base_session import AbstractBaseSession
+from django.contrib.sessions.backends.base import SessionBase
+from django.db import models
+from django.db.models.functions import Upper
+
+from kit.ids import new_id
+
+
+class User(AbstractUser):
+    """An account. `closed_at` is set while its deletion is scheduled or under way."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    closed_at = models.DateTimeField(null=True, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+    date_joined = None
+
+    first_name = None  # type: ignore[assignment]
+    last_name = None  # type: ignore[assignment]
+
+    objects: ClassVar[UserManager["User"]] = UserManager()
+
+    class Meta(AbstractUser.Meta):
+        swappable = ""
+        constraints = [
+            models.UniqueConstraint(
+                Upper("username"),
+                name="users_username_taken",
+                violation_error_message="A user with that username already exists.",
+            )
+        ]
+
+    def get_full_name(self) -> str:
+        return self.username
+
+    def get_short_name(self) -> str:
+        return self.username
+
+
+class Token(models.Model):
+    """A bearer token. The secret is shown once; only its SHA-256 digest is kept."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="tokens")
+    name = models.CharField(max_length=100, blank=True)
+    digest = models.BinaryField(max_length=32, unique=True, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    last_used_at = models.DateTimeField(null=True, editable=False)
+
+    def __str__(self) -> str:
+        return self.name or str(self.id)
+
+
+class Session(AbstractBaseSession):
+    """A browser's session, findable by its user so that it can be revoked."""
+
+    user_id = models.UUIDField(null=True, db_index=True)
+
+    @classmethod
+    def get_session_store_class(cls) -> type[SessionBase]:
+        from apps.users.sessions import SessionStore
+
+        return SessionStore
+
+
+class SignInTries(models.Model):
+    """How often an address or an account was tried in the current window."""
+
+    who = models.CharField(max_length=80, primary_key=True)
+    window_ends_at = models.DateTimeField(db_index=True)
+    tries = models.PositiveIntegerField()
+
+
+class FeedHead(models.Model):
+    """The latest position of the feed: one row, whose lock puts changes in order of commit."""
+
+    id = models.SmallIntegerField(primary_key=True, default=1)
+    position = models.BigIntegerField()
+
+
+class UserChange(models.Model):
+    """A position in the feed: this account was created, renamed, closed, reopened or removed."""
+
+    position = models.BigIntegerField(primary_key=True)
+    user_id = models.UUIDField()
+
+    def __str__(self) -> str:
+        return f"{self.position}: {self.user_id}"
+
+
+class Deletion(models.Model):
+    """The deletion of one account: a job to be watched, and later its certificate.
+
+    Holds no foreign key to the account, which it outlives.
+    """
+
+    class State(models.TextChoices):
+        SCHEDULED = "scheduled"
+        RUNNING = "running"
+        PAUSED = "paused"
+        DONE = "done"
+        CANCELLED = "cancelled"
+
+    OPEN = (State.SCHEDULED, State.RUNNING, State.PAUSED)
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user_id = models.UUIDField(editable=False, db_index=True)
+    state = models.CharField(max_length=9, choices=State, default=State.SCHEDULED, editable=False)
+    requested_at = models.DateTimeField(auto_now_add=True)
+    starts_at = models.DateTimeField(editable=False)
+    finished_at = models.DateTimeField(null=True, editable=False)
+    verified_at = models.DateTimeField(null=True, editable=False)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["user_id"],
+                condition=models.Q(state__in=["scheduled", "running", "paused"]),
+                name="users_one_open_deletion",
+            )
+        ]
+        indexes = [
+            models.Index(
+                fields=["starts_at"],
+                condition=models.Q(state__in=["scheduled", "running"]),
+                name="users_deletion_due",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"deletion {self.id}"
+
+
+class DeletionStep(models.Model):
+    """What one app has to delete. `deleted` copies what that app counted where it deleted."""
+
+    class State(models.TextChoices):
+        PENDING = "pending"
+        RUNNING = "running"
+        DONE = "done"
+
+    id = models.BigAutoField(primary_key=True)
+    deletion = models.ForeignKey(Deletion, on_delete=models.CASCADE, related_name="steps")
+    app = models.CharField(max_length=50)
+    state = models.CharField(max_length=7, choices=State, default=State.PENDING)
+    deleted = models.BigIntegerField(default=0)
+    total = models.BigIntegerField(null=True)
+    started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(fields=["deletion", "app"], name="users_one_step_per_app")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.app}: {self.state}"

@@ -1,0 +1,114 @@
+"""Signing in: credentials, the number of tries, and bearer tokens."""
+
+import hashlib
+import secrets
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.conf import settings
+from django.contrib.auth import authenticate
+from django.db import connections
+from django.db.models import Q
+from django.http import HttpRequest
+from django.utils import timezone
+
+from apps.users.errors import WrongCredentials
+from apps.users.models import Session, SignInTries, Token, User
+from apps.users.queries import get_token
+from kit.errors import TooManyTries
+from kit.transactions import durable
+
+ALIAS = "default"
+TOKEN_PREFIX = "epis_"
+WINDOW = timedelta(minutes=1)
+LAST_USE_IS_KEPT_TO = timedelta(minutes=1)
+
+
+def check_credentials(
+    *, username: str, password: str, address: str, request: HttpRequest | None = None
+) -> User:
+    """The account with this name and password.
+
+    Raises WrongCredentials, after about the same time whether or not the name exists,
+    and TooManyTries for an address or a name that was tried too often.
+    """
+    count_try(f"address:{address}")
+    count_try(f"name:{hashlib.sha256(username.casefold().encode()).hexdigest()}")
+    user = authenticate(request, username=username, password=password)
+    if not isinstance(user, User):
+        raise WrongCredentials
+    return user
+
+
+def count_try(who: str) -> None:
+    """Count one try for `who`. Raises TooManyTries beyond the limit of a minute.
+
+    Counted in PostgreSQL: exact across processes, and there is no cache to be down.
+    """
+    now = timezone.now()
+    with durable(ALIAS), connections[ALIAS].cursor() as cursor:
+        cursor.execute(
+            """
+            INSERT INTO users_signintries AS known (who, window_ends_at, tries)
+            VALUES (%(who)s, %(end)s, 1)
+            ON CONFLICT (who) DO UPDATE SET
+                tries = CASE WHEN known.window_ends_at > %(now)s THEN known.tries + 1 ELSE 1 END,
+                window_ends_at = CASE WHEN known.window_ends_at > %(now)s
+                                      THEN known.window_ends_at ELSE %(end)s END
+            RETURNING tries, window_ends_at
+            """,
+            {"who": who, "now": now, "end": now + WINDOW},
+        )
+        tries, window_ends_at = cursor.fetchone()
+    if tries > settings.SIGN_IN_TRIES_PER_MINUTE:
+        raise TooManyTries(retry_after=max(1, round((window_ends_at - now).total_seconds())))
+
+
+def issue_token(
+    *, user: User, name: str = "", expires_at: datetime | None = None
+) -> tuple[Token, str]:
+    """A new token and its secret, which cannot be read again.
+
+    The secret has 256 random bits, so a plain fast hash is enough to keep it by.
+    """
+    secret = TOKEN_PREFIX + secrets.token_urlsafe(32)
+    with durable(ALIAS):
+        token = Token.objects.create(
+            user=user, name=name, digest=digest_of(secret), expires_at=expires_at
+        )
+    return token, secret
+
+
+def digest_of(secret: str) -> bytes:
+    return hashlib.sha256(secret.encode()).digest()
+
+
+def use_token(secret: str) -> Token | None:
+    """The live token with this secret, its last use noted at most once a minute.
+
+    None for one that is unknown, revoked or expired, or whose account may not sign in.
+    """
+    now = timezone.now()
+    live = Q(expires_at__isnull=True) | Q(expires_at__gt=now)
+    may_sign_in = Q(user__is_active=True, user__closed_at__isnull=True)
+    tokens = Token.objects.filter(live & may_sign_in, digest=digest_of(secret))
+    token = tokens.select_related("user").first()
+    if token and (not token.last_used_at or token.last_used_at < now - LAST_USE_IS_KEPT_TO):
+        with durable(ALIAS):
+            Token.objects.filter(id=token.id).update(last_used_at=now)
+    return token
+
+
+def revoke_token(*, token_id: UUID, user_id: UUID) -> None:
+    """Raises TokenNotFound, also for someone else's."""
+    with durable(ALIAS):
+        get_token(token_id, user_id).delete()
+
+
+def clear_expired_sign_ins() -> None:
+    """Remove what no longer lets anyone in: old tokens, sessions and counts of tries."""
+    now = timezone.now()
+    with durable(ALIAS):
+        Token.objects.filter(expires_at__lte=now).delete()
+        Session.objects.filter(expire_date__lte=now).delete()
+        SignInTries.objects.filter(window_ends_at__lte=now).delete()
