@@ -1,0 +1,116 @@
+"""Writes to the counter database by whoever asks. The consumer's own are in `consumer`."""
+
+from typing import Any
+from uuid import UUID
+
+from django.db import IntegrityError
+from django.utils import timezone
+
+from apps.counter.errors import CounterNotFound, KeyUsedForAnotherAmount, NameTaken
+from apps.counter.events import counter_deleted, increment_accepted
+from apps.counter.models import Counter, Increment
+from apps.counter.owners import COUNTERS
+from apps.counter.queries import get_counter, get_owner_of_changeable, list_deleted_counters
+from kit.directory import Viewer
+from kit.ids import new_id
+from kit.transactions import after_commit, durable
+
+ALIAS = "counter"
+CHUNK_ROWS = 5_000
+
+
+def create_counter(
+    *, owner_id: UUID, name: str, description: str = "", visibility: str = "private"
+) -> Counter:
+    """Raises NameTaken, and OwnerIsGone for an account that is deleted or being deleted."""
+    try:
+        with COUNTERS.admitted(owner_id):
+            counter = Counter.objects.create(
+                owner_id=owner_id, name=name, description=description, visibility=visibility
+            )
+    except IntegrityError as error:
+        raise _refusal(error) from None
+    return get_counter(counter.id, Viewer(owner_id))
+
+
+def change_counter(*, counter_id: UUID, viewer: Viewer, **changes: Any) -> Counter:
+    """Change name, description or visibility; never the value.
+
+    Raises CounterNotFound, CounterNotYours and NameTaken.
+    """
+    get_owner_of_changeable(counter_id, viewer)
+    try:
+        with durable(ALIAS):
+            live = Counter.objects.filter(id=counter_id, deleted_at=None)
+            live.update(**changes, updated_at=timezone.now())
+    except IntegrityError as error:
+        raise _refusal(error) from None
+    return get_counter(counter_id, viewer)
+
+
+def _refusal(error: IntegrityError) -> Exception:
+    return NameTaken() if "counter_name_taken" in str(error) else error
+
+
+def accept_increment(
+    *, counter_id: UUID, viewer: Viewer, amount: int = 1, key: str | None = None
+) -> tuple[Increment, bool]:
+    """Put an increment into the ledger, once per key, and say whether it is new.
+
+    When this returns, the increment is committed and will be counted, whoever dies. A
+    key seen before gives the first receipt as it now stands. Contends with nobody: not
+    with other increments, and not with the consumer.
+
+    Raises CounterNotFound, CounterNotYours, KeyUsedForAnotherAmount and OwnerIsGone.
+    """
+    owner_id = get_owner_of_changeable(counter_id, viewer)
+    increment_id = new_id()
+    increment = Increment(
+        id=increment_id, counter_id=counter_id, key=key or str(increment_id), amount=amount
+    )
+    try:
+        with COUNTERS.admitted(owner_id):
+            Increment.objects.bulk_create([increment], ignore_conflicts=True)
+            receipt = Increment.objects.get(counter=counter_id, key=increment.key)
+            after_commit(ALIAS, lambda: increment_accepted.send(Increment))
+    except IntegrityError:  # of the foreign key, at commit: the counter went meanwhile
+        raise CounterNotFound from None
+    if receipt.amount != amount:
+        raise KeyUsedForAnotherAmount
+    return receipt, receipt.id == increment_id
+
+
+def delete_counter(*, counter_id: UUID, viewer: Viewer) -> bool:
+    """Take the counter out of sight at once. True if its ledger is already gone too.
+
+    A long ledger is removed in the background. Raises CounterNotFound and CounterNotYours.
+    """
+    get_owner_of_changeable(counter_id, viewer)
+    with durable(ALIAS):
+        live = Counter.objects.filter(id=counter_id, deleted_at=None)
+        live.update(deleted_at=timezone.now())
+        after_commit(ALIAS, lambda: counter_deleted.send(Counter))
+    return _purge_chunk(counter_id)
+
+
+def purge_deleted_counters() -> bool:
+    """Remove one chunk of every deleted counter's ledger. True if there is more to remove."""
+    return not all([_purge_chunk(counter_id) for counter_id in list_deleted_counters()])
+
+
+def _purge_chunk(counter_id: UUID) -> bool:
+    """Delete a chunk of the ledger, and behind the last one the counter. True when done.
+
+    The counter's row is not locked while increments are deleted: the consumer locks
+    increments first and counters second, and would wait for us while we wait for it.
+    """
+    try:
+        with durable(ALIAS):
+            ledger = Increment.objects.filter(counter=counter_id)
+            rows, _ = ledger.filter(pk__in=ledger.values("pk")[:CHUNK_ROWS]).delete()
+            if rows == CHUNK_ROWS:
+                return False
+            Counter.objects.filter(id=counter_id).exclude(deleted_at=None).delete()
+    except IntegrityError:  # an increment accepted just before the deletion came in late
+        return False
+    return True
