@@ -13,7 +13,8 @@ from kombu import Queue
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "epis.settings")
 
-app = Celery("epis")
+app = Celery("epis", include=["tasks.celery_tasks"])
+app.set_default()  # for every thread, not only the one that imports this
 
 COUNTER_QUEUE = "counter"  # one consumer, with one process
 BACKGROUND_QUEUE = "background"
@@ -31,7 +32,7 @@ def configure() -> None:
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
         # redis-py's own five seconds would cut the workers' blocking reads short.
-        broker_transport_options={"socket_timeout": 30, "visibility_timeout": 3600},
+        broker_transport_options={"socket_timeout": 30, "socket_connect_timeout": 2},
         task_queues=[Queue(COUNTER_QUEUE), Queue(BACKGROUND_QUEUE)],
         task_default_queue=BACKGROUND_QUEUE,
         task_create_missing_queues=False,
@@ -58,4 +59,3 @@ def configure() -> None:
 
 
 configure()
-app.autodiscover_tasks(["tasks"], related_name="celery_tasks")

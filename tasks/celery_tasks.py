@@ -1,0 +1,43 @@
+"""The tasks: each looks once, by calling one function, and asks for another look if need be."""
+
+from celery import shared_task
+
+from apps.counter import public as counter
+from apps.users import public as users
+from kit import holdings
+from tasks import cascade, reconciling
+from tasks.doorbells import ring
+
+
+@shared_task(name="counter.apply_pending_increments")
+def apply_pending_increments() -> None:
+    if counter.apply_pending_increments():
+        ring("counter.apply_pending_increments")
+
+
+@shared_task(name="counter.purge_deleted_counters")
+def purge_deleted_counters() -> None:
+    if counter.purge_deleted_counters():
+        ring("counter.purge_deleted_counters")
+
+
+@shared_task(name="users.follow_changes")
+def follow_changes() -> None:
+    if any([held.follow() for held in holdings.registered()]):
+        ring("users.follow_changes")
+
+
+@shared_task(name="users.advance_deletions")
+def advance_deletions() -> None:
+    if cascade.advance_deletions():
+        ring("users.advance_deletions")
+
+
+@shared_task(name="users.reconcile")
+def reconcile() -> None:
+    reconciling.reconcile()
+
+
+@shared_task(name="users.clear_expired_sign_ins")
+def clear_expired_sign_ins() -> None:
+    users.clear_expired_sign_ins()
