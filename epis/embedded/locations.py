@@ -56,14 +56,8 @@ class Locations:
         }
 
     def create_data_folder(self) -> None:
-        """Make the folder and its missing parents, so that others may pass but not look.
-
-        Passing must be possible whatever the umask: root's servers run as another user.
-        """
-        for folder in reversed([self.data, *self.data.parents]):
-            if not folder.exists():
-                folder.mkdir(exist_ok=True)
-                folder.chmod(0o711)
+        """Make the folder and what is expected in it, where it is not there yet."""
+        create_passable(self.data)
         self.logs.mkdir(mode=0o700, exist_ok=True)
         self.run.mkdir(mode=0o700, exist_ok=True)
 
@@ -85,7 +79,18 @@ class Locations:
         if len(longest) <= SOCKET_PATH_LIMIT and PLAIN_PATH.fullmatch(str(beside)):
             return beside
         # Not tempfile.gettempdir(): TMPDIR may differ from one terminal to the next.
-        return Path("/tmp") / f"epis-{self._digest}"
+        return Path("/tmp") / f"epis-{self._digest}"  # noqa: S108 - made private, or refused
+
+
+def create_passable(folder: Path) -> None:
+    """Make the folder and its missing parents so that others may pass through, but not look.
+
+    Passing must be possible whatever the umask: root's servers run as another user.
+    """
+    for each in reversed([folder, *folder.parents]):
+        if not each.exists():
+            each.mkdir(exist_ok=True)
+            each.chmod(0o711)
 
 
 def _others_may_pass(folder: Path) -> bool:
