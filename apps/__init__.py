@@ -1,0 +1,1 @@
+"""The three apps. Each has its own database, and the same shape as the others."""

@@ -108,6 +108,11 @@ def count_pending() -> tuple[int, float]:
     return pending.count(), max(age, 0.0)
 
 
+def count_counters() -> int:
+    """How many counters there are, those that are going included."""
+    return Counter.objects.count()
+
+
 def find_unequal_counters(after: UUID | None, *, limit: int) -> tuple[list[Unequal], UUID | None]:
     """Those of the next `limit` counters whose value is not the sum of what was applied.
 

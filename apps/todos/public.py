@@ -1,5 +1,14 @@
 """The door of the todos app: the only module that other apps and `tasks` may import."""
 
+from typing import Unpack
+from uuid import UUID
+
+from apps.todos.operations import TodoFields, create_todo
 from apps.todos.owners import TODOS as holdings
 
-__all__ = ["holdings"]
+__all__ = ["TodoFields", "add_todo", "holdings"]
+
+
+def add_todo(*, owner_id: UUID, **fields: Unpack[TodoFields]) -> UUID:
+    """Create a todo; returns its id. Raises OwnerIsGone."""
+    return create_todo(owner_id=owner_id, **fields).id

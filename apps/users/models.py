@@ -7,11 +7,13 @@ The feed is written by the database: a trigger on the users' table (migration
 import uuid
 from typing import ClassVar
 
+from django.conf import settings
 from django.contrib.auth.models import AbstractUser, UserManager
 from django.contrib.sessions.base_session import AbstractBaseSession
 from django.contrib.sessions.backends.base import SessionBase
 from django.db import models
 from django.db.models.functions import Upper
+from django.utils.module_loading import import_string
 
 from kit.ids import new_id
 
@@ -69,9 +71,8 @@ class Session(AbstractBaseSession):
 
     @classmethod
     def get_session_store_class(cls) -> type[SessionBase]:
-        from apps.users.sessions import SessionStore
-
-        return SessionStore
+        store: type[SessionBase] = import_string(f"{settings.SESSION_ENGINE}.SessionStore")
+        return store
 
 
 class SignInTries(models.Model):

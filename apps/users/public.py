@@ -4,6 +4,9 @@ Ids and frozen dataclasses go out, never a model or a queryset. It is also the
 `kit.directory.Directory` that the other apps ask about their owners.
 """
 
+from uuid import UUID
+
+from apps.users.operations.accounts import register_user
 from apps.users.operations.deletions import (
     begin_deletion,
     finish_deletion,
@@ -33,7 +36,13 @@ __all__ = [
     "is_running",
     "list_deleted",
     "list_due_deletions",
+    "open_account",
     "record_step",
     "reopen_deletion",
     "subject_of",
 ]
+
+
+def open_account(*, username: str, password: str, email: str = "") -> UUID:
+    """Register a user; returns the id. Raises what `register_user` raises."""
+    return register_user(username=username, password=password, email=email).id

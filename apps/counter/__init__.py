@@ -1,0 +1,1 @@
+"""Tallies that are never wrong. Database: counter."""

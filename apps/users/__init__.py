@@ -1,0 +1,1 @@
+"""Identity: accounts, sign-in, the feed of changes, and deletions. Database: default."""
