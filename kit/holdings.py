@@ -176,15 +176,13 @@ class Holdings:
         return sum(rows.count() for rows in self.rows_of(owner_id))
 
     def _locked(self, owner_id: UUID) -> Owner:
-        self.owners._default_manager.bulk_create(
-            [self.owners(id=owner_id)], ignore_conflicts=True
-        )
+        self.owners._default_manager.bulk_create([self.owners(id=owner_id)], ignore_conflicts=True)
         return self.owners._default_manager.select_for_update().get(id=owner_id)
 
     def _delete_some(self, owner_id: UUID, limit: int) -> int:
         for rows in self.rows_of(owner_id):
             some = rows.model._default_manager.filter(pk__in=rows.values("pk")[:limit])
-            deleted, _ = some.delete()
+            deleted: int = some.delete()[0]
             if deleted:
                 return deleted
         return 0

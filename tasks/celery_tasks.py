@@ -23,7 +23,8 @@ def purge_deleted_counters() -> None:
 
 @shared_task(name="users.follow_changes")
 def follow_changes() -> None:
-    if any([held.follow() for held in holdings.registered()]):
+    moved = [held.follow() for held in holdings.registered()]
+    if any(moved):
         ring("users.follow_changes")
 
 

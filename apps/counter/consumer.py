@@ -23,7 +23,7 @@ SMALLEST, LARGEST = -(2**63), 2**63 - 1
 # they cannot overflow; a counter that one of its sums would carry out of range is left out
 # and returned, to be settled one by one. SKIP LOCKED passes over rows that a purge is
 # deleting at this moment, so the two cannot deadlock.
-APPLY_BATCH = f"""
+APPLY_BATCH = """
 WITH batch AS MATERIALIZED (
     SELECT id, counter_id, amount
     FROM counter_increment
@@ -39,7 +39,7 @@ WITH batch AS MATERIALIZED (
     FROM batch JOIN counter_counter AS counter ON counter.id = batch.counter_id
 ), total AS (
     SELECT counter_id, sum(amount) AS amount,
-           bool_and(result BETWEEN {SMALLEST} AND {LARGEST}) AS in_range
+           bool_and(result BETWEEN %(smallest)s AND %(largest)s) AS in_range
     FROM running
     GROUP BY counter_id
 ), moved AS (
@@ -71,8 +71,10 @@ def apply_batch(*, limit: int = BATCH_ROWS) -> int:
     """Settle up to `limit` pending increments in one transaction; returns how many."""
     with durable(ALIAS), connections[ALIAS].cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [CONSUMER_LOCK])
-        cursor.execute(APPLY_BATCH, {"limit": limit, "now": timezone.now()})
-        settled, out_of_range = cursor.fetchone()
+        bounds = {"smallest": SMALLEST, "largest": LARGEST}
+        cursor.execute(APPLY_BATCH, {"limit": limit, "now": timezone.now(), **bounds})
+        row: tuple[int, list[UUID]] = cursor.fetchone()
+        settled, out_of_range = row
         for counter_id in out_of_range:
             _settle_one_by_one(counter_id, limit)
     return settled

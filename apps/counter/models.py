@@ -45,9 +45,7 @@ class Counter(models.Model):
         ]
         indexes = [
             models.Index(fields=["owner", "-id"], name="counter_of_owner"),
-            models.Index(
-                fields=["-id"], condition=Q(visibility="public"), name="counter_public"
-            ),
+            models.Index(fields=["-id"], condition=Q(visibility="public"), name="counter_public"),
             models.Index(
                 fields=["id"], condition=Q(deleted_at__isnull=False), name="counter_deleted"
             ),

@@ -95,7 +95,8 @@ def delete_counter(*, counter_id: UUID, viewer: Viewer) -> bool:
 
 def purge_deleted_counters() -> bool:
     """Remove one chunk of every deleted counter's ledger. True if there is more to remove."""
-    return not all([_purge_chunk(counter_id) for counter_id in list_deleted_counters()])
+    finished = [_purge_chunk(counter_id) for counter_id in list_deleted_counters()]
+    return not all(finished)
 
 
 def _purge_chunk(counter_id: UUID) -> bool:

@@ -2,6 +2,7 @@
 
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex, OpClass
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models.functions import Upper
 
@@ -18,6 +19,12 @@ class FeedCursor(AbstractFeedCursor):
     """How far todos have followed the feed of users."""
 
 
+def no_repeats(tags: list[str]) -> None:
+    """Validator: raises ValidationError where a tag is given twice."""
+    if len(set(tags)) < len(tags):
+        raise ValidationError("A tag was given more than once.", code="repeated")
+
+
 class Todo(models.Model):
     """Something that its owner has to do. `version` counts its changes, from 1."""
 
@@ -30,7 +37,13 @@ class Todo(models.Model):
     title = models.CharField(max_length=200)
     content = models.TextField(max_length=50_000, blank=True)
     category = models.CharField(max_length=64, blank=True)
-    tags = ArrayField(models.CharField(max_length=50), default=list, blank=True, size=20)
+    tags = ArrayField(
+        models.CharField(max_length=50),
+        default=list,
+        blank=True,
+        size=20,
+        validators=[no_repeats],
+    )
     due_at = models.DateTimeField(null=True, blank=True)
     completed_at = models.DateTimeField(null=True, blank=True, editable=False)
     visibility = models.CharField(max_length=7, choices=Visibility, default=Visibility.PRIVATE)

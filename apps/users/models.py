@@ -5,12 +5,11 @@ The feed is written by the database: a trigger on the users' table (migration
 """
 
 import uuid
-from typing import ClassVar
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractUser, UserManager
-from django.contrib.sessions.base_session import AbstractBaseSession
 from django.contrib.sessions.backends.base import SessionBase
+from django.contrib.sessions.base_session import AbstractBaseSession
 from django.db import models
 from django.db.models.functions import Upper
 from django.utils.module_loading import import_string
@@ -25,12 +24,11 @@ class User(AbstractUser):
     closed_at = models.DateTimeField(null=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
-    date_joined = None
-
+    date_joined = None  # type: ignore[assignment]
     first_name = None  # type: ignore[assignment]
     last_name = None  # type: ignore[assignment]
 
-    objects: ClassVar[UserManager["User"]] = UserManager()
+    objects = UserManager()
 
     class Meta(AbstractUser.Meta):
         swappable = ""
@@ -82,12 +80,18 @@ class SignInTries(models.Model):
     window_ends_at = models.DateTimeField(db_index=True)
     tries = models.PositiveIntegerField()
 
+    def __str__(self) -> str:
+        return f"{self.who}: {self.tries}"
+
 
 class FeedHead(models.Model):
     """The latest position of the feed: one row, whose lock puts changes in order of commit."""
 
     id = models.SmallIntegerField(primary_key=True, default=1)
     position = models.BigIntegerField()
+
+    def __str__(self) -> str:
+        return f"position {self.position}"
 
 
 class UserChange(models.Model):

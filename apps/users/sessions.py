@@ -4,7 +4,7 @@ The technique is the one Django documents under "Extending database-backed sessi
 engines". It lets closing an account revoke its sessions for good.
 """
 
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from django.contrib.auth import SESSION_KEY
@@ -19,7 +19,7 @@ class SessionStore(DatabaseStore):
         return Session
 
     def create_model_instance(self, data: dict[str, Any]) -> Session:
-        session = super().create_model_instance(data)
+        session = cast(Session, super().create_model_instance(data))
         user_id = data.get(SESSION_KEY)
         session.user_id = UUID(user_id) if user_id else None
         return session

@@ -2,86 +2,174 @@
 
 import django.db.models.deletion
 import django.db.models.functions.text
-import kit.ids
 from django.db import migrations, models
+
+import kit.ids
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='FeedCursor',
+            name="FeedCursor",
             fields=[
-                ('id', models.SmallIntegerField(default=1, editable=False, primary_key=True, serialize=False)),
-                ('position', models.BigIntegerField(default=0, editable=False)),
+                (
+                    "id",
+                    models.SmallIntegerField(
+                        default=1, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("position", models.BigIntegerField(default=0, editable=False)),
             ],
             options={
-                'abstract': False,
+                "abstract": False,
             },
         ),
         migrations.CreateModel(
-            name='Owner',
+            name="Owner",
             fields=[
-                ('id', models.UUIDField(editable=False, help_text="The user's id.", primary_key=True, serialize=False)),
-                ('username', models.CharField(blank=True, help_text='Empty on a tombstone.', max_length=150)),
-                ('tombstoned_at', models.DateTimeField(editable=False, null=True)),
-                ('purged_rows', models.BigIntegerField(default=0, editable=False)),
-                ('purged_at', models.DateTimeField(editable=False, null=True)),
+                (
+                    "id",
+                    models.UUIDField(
+                        editable=False,
+                        help_text="The user's id.",
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                (
+                    "username",
+                    models.CharField(blank=True, help_text="Empty on a tombstone.", max_length=150),
+                ),
+                ("tombstoned_at", models.DateTimeField(editable=False, null=True)),
+                ("purged_rows", models.BigIntegerField(default=0, editable=False)),
+                ("purged_at", models.DateTimeField(editable=False, null=True)),
             ],
             options={
-                'abstract': False,
-                'indexes': [models.Index(django.db.models.functions.text.Upper('username'), name='counter_owner_username')],
+                "abstract": False,
+                "indexes": [
+                    models.Index(
+                        django.db.models.functions.text.Upper("username"),
+                        name="counter_owner_username",
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Counter',
+            name="Counter",
             fields=[
-                ('id', models.UUIDField(default=kit.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('name', models.CharField(max_length=100)),
-                ('description', models.CharField(blank=True, max_length=1000)),
-                ('visibility', models.CharField(choices=[('private', 'Private'), ('public', 'Public')], default='private', max_length=7)),
-                ('value', models.BigIntegerField(default=0, editable=False)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('updated_at', models.DateTimeField(auto_now=True)),
-                ('deleted_at', models.DateTimeField(editable=False, null=True)),
-                ('owner', models.ForeignKey(on_delete=django.db.models.deletion.DO_NOTHING, related_name='counters', to='counter.owner')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=kit.ids.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("name", models.CharField(max_length=100)),
+                ("description", models.CharField(blank=True, max_length=1000)),
+                (
+                    "visibility",
+                    models.CharField(
+                        choices=[("private", "Private"), ("public", "Public")],
+                        default="private",
+                        max_length=7,
+                    ),
+                ),
+                ("value", models.BigIntegerField(default=0, editable=False)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("updated_at", models.DateTimeField(auto_now=True)),
+                ("deleted_at", models.DateTimeField(editable=False, null=True)),
+                (
+                    "owner",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="counters",
+                        to="counter.owner",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Increment',
+            name="Increment",
             fields=[
-                ('id', models.UUIDField(default=kit.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('key', models.CharField(max_length=255)),
-                ('amount', models.IntegerField()),
-                ('accepted_at', models.DateTimeField(auto_now_add=True)),
-                ('result', models.BigIntegerField(null=True)),
-                ('settled_at', models.DateTimeField(null=True)),
-                ('counter', models.ForeignKey(on_delete=django.db.models.deletion.DO_NOTHING, related_name='increments', to='counter.counter')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=kit.ids.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("key", models.CharField(max_length=255)),
+                ("amount", models.IntegerField()),
+                ("accepted_at", models.DateTimeField(auto_now_add=True)),
+                ("result", models.BigIntegerField(null=True)),
+                ("settled_at", models.DateTimeField(null=True)),
+                (
+                    "counter",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="increments",
+                        to="counter.counter",
+                    ),
+                ),
             ],
             options={
-                'indexes': [models.Index(condition=models.Q(('settled_at', None)), fields=['id'], name='counter_pending'), models.Index(condition=models.Q(('settled_at', None)), fields=['counter', 'amount'], name='counter_pending_of'), models.Index(fields=['counter', '-id'], name='counter_ledger')],
-                'constraints': [models.UniqueConstraint(fields=('counter', 'key'), name='counter_key_once'), models.CheckConstraint(condition=models.Q(('amount__range', (-1000000000, 1000000000)), models.Q(('amount', 0), _negated=True)), name='counter_amount_in_range'), models.CheckConstraint(condition=models.Q(('result', None), ('settled_at__isnull', False), _connector='OR'), name='counter_result_is_settled')],
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("settled_at", None)),
+                        fields=["id"],
+                        name="counter_pending",
+                    ),
+                    models.Index(
+                        condition=models.Q(("settled_at", None)),
+                        fields=["counter", "amount"],
+                        name="counter_pending_of",
+                    ),
+                    models.Index(fields=["counter", "-id"], name="counter_ledger"),
+                ],
+                "constraints": [
+                    models.UniqueConstraint(fields=("counter", "key"), name="counter_key_once"),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("amount__range", (-1000000000, 1000000000)),
+                            models.Q(("amount", 0), _negated=True),
+                        ),
+                        name="counter_amount_in_range",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("result", None), ("settled_at__isnull", False), _connector="OR"
+                        ),
+                        name="counter_result_is_settled",
+                    ),
+                ],
             },
         ),
         migrations.AddIndex(
-            model_name='counter',
-            index=models.Index(fields=['owner', '-id'], name='counter_of_owner'),
+            model_name="counter",
+            index=models.Index(fields=["owner", "-id"], name="counter_of_owner"),
         ),
         migrations.AddIndex(
-            model_name='counter',
-            index=models.Index(condition=models.Q(('visibility', 'public')), fields=['-id'], name='counter_public'),
+            model_name="counter",
+            index=models.Index(
+                condition=models.Q(("visibility", "public")), fields=["-id"], name="counter_public"
+            ),
         ),
         migrations.AddIndex(
-            model_name='counter',
-            index=models.Index(condition=models.Q(('deleted_at__isnull', False)), fields=['id'], name='counter_deleted'),
+            model_name="counter",
+            index=models.Index(
+                condition=models.Q(("deleted_at__isnull", False)),
+                fields=["id"],
+                name="counter_deleted",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='counter',
-            constraint=models.UniqueConstraint(condition=models.Q(('deleted_at', None)), fields=('owner', 'name'), name='counter_name_taken'),
+            model_name="counter",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("deleted_at", None)),
+                fields=("owner", "name"),
+                name="counter_name_taken",
+            ),
         ),
     ]

@@ -14,7 +14,10 @@ from apps.counter import public as counter
 from apps.todos import public as todos
 from apps.users import public as users
 
-BIRDS = "heron wren linnet osprey plover siskin dunlin merlin avocet bittern curlew fulmar".split()
+BIRDS = [
+    *("heron", "wren", "linnet", "osprey", "plover", "siskin"),
+    *("dunlin", "merlin", "avocet", "bittern", "curlew", "fulmar"),
+]
 WORK = {
     "home": ["water the tomatoes", "descale the kettle", "mend the gate", "정원에 물을 주다"],
     "errands": ["return the library books", "collect the parcel", "우유를 사다", "牛乳を買う"],
