@@ -82,6 +82,7 @@ class Migration(migrations.Migration):
                         blank=True,
                         default=list,
                         size=20,
+                        validators=[apps.todos.models.no_repeats],
                     ),
                 ),
                 ("due_at", models.DateTimeField(blank=True, null=True)),
