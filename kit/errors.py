@@ -37,6 +37,12 @@ class Invalid(Refusal):
         self.field = field
 
 
+class Unauthenticated(Refusal):
+    """Who you are could not be established."""
+
+    code = "authentication_failed"
+
+
 class Forbidden(Refusal):
     """You may see this, and may not change it."""
 
@@ -55,6 +61,12 @@ class Stale(Refusal):
     code = "stale"
 
 
+class PreconditionRequired(Refusal):
+    """Say which version you mean to replace: send its ETag as If-Match."""
+
+    code = "precondition_required"
+
+
 class KeyReused(Refusal):
     """This idempotency key was already used for a different request."""
 
@@ -68,7 +80,10 @@ class Unavailable(Refusal):
 
 
 class TooManyTries(Refusal):
-    """Too many tries; wait before the next; `retry_after` says how many seconds."""
+    """Too many tries; wait before the next.
+
+    `retry_after`: in how many seconds that is taken.
+    """
 
     code = "throttled"
 
