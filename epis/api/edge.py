@@ -1,0 +1,64 @@
+"""What happens around the views: requests that no view should meet, and answers of none.
+
+Whoever prefers HTML gets a small page, everyone else a problem, as with the views.
+"""
+
+import sys
+from collections.abc import Callable
+from http import HTTPStatus
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.template.loader import render_to_string
+
+from epis.api.problems import Problem, ProblemRenderer, problem_of
+
+
+def edge(
+    get_response: Callable[[HttpRequest], HttpResponseBase],
+) -> Callable[[HttpRequest], HttpResponseBase]:
+    """Middleware that turns away bodies too large and fills in errors without a body.
+
+    DRF's parsers read bodies of any size: `DATA_UPLOAD_MAX_MEMORY_SIZE` holds for
+    Django's own only.
+    """
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        length = request.META.get("CONTENT_LENGTH") or "0"
+        if length.isdecimal() and int(length) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+            return tell(request, Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE))
+        response = get_response(request)
+        if response.status_code < 400 or getattr(response, "content", True):
+            return response
+        kept = {name: response[name] for name in ("Allow",) if name in response}
+        return tell(request, Problem(HTTPStatus(response.status_code), headers=kept))
+
+    return middleware
+
+
+def refused(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Django's handler for 400, 403 and 404."""
+    return tell(request, problem_of(exception) or Problem(HTTPStatus.BAD_REQUEST))
+
+
+def failed(request: HttpRequest) -> HttpResponse:
+    """Django's handler for what no one caught: a fault of ours, or a database that is gone."""
+    return tell(request, problem_of(sys.exception()) or Problem(HTTPStatus.INTERNAL_SERVER_ERROR))
+
+
+def csrf_failed(request: HttpRequest, reason: str = "") -> HttpResponse:
+    return tell(request, Problem(HTTPStatus.FORBIDDEN, "csrf_failed", f"CSRF failed: {reason}"))
+
+
+def tell(request: HttpRequest, problem: Problem) -> HttpResponse:
+    """The problem as HTML to whoever prefers that, and as JSON to everyone else."""
+    body = problem.body()
+    offered = [ProblemRenderer.media_type, "application/json", "text/html"]
+    content: str | bytes
+    if request.get_preferred_type(offered) == "text/html":
+        content, media_type = render_to_string("epis/problem.html", body), "text/html"
+    else:
+        content, media_type = ProblemRenderer().render(body), ProblemRenderer.media_type
+    return HttpResponse(
+        content, content_type=media_type, status=problem.status, headers=problem.headers
+    )
