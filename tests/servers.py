@@ -26,11 +26,9 @@ START_SECONDS = 60
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None]:
+def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None, object, object]:
     """A wrapper, because pytest-django reads the settings in this same hook."""
-    named = os.environ.get("USERS_DATABASE_URL")
-    in_xdist_worker = os.environ.get("PYTEST_XDIST_WORKER")
-    if not named and not in_xdist_worker:
+    if not os.environ.get("PYTEST_XDIST_WORKER"):
         _start_servers(early_config)
     return (yield)
 
@@ -42,11 +40,14 @@ def _start_servers(config: pytest.Config) -> None:
     config.add_cleanup(lambda: shutil.rmtree(data))
     os.environ["EPIS_DATA"] = str(data)
 
-    # Not at the top: importing anything of epis reads the settings.
+    # Not at the top of the file: the settings read EPIS_DATA when they are imported.
+    from epis import settings
     from epis.embedded.locations import Locations
     from epis.embedded.postgres import Postgres
     from epis.embedded.valkey import Valkey
 
+    if settings.SERVERS_ARE_NAMED:
+        return
     locations = Locations(data)
     locations.create_data_folder()
     for server in (Postgres(locations, fsync=False), Valkey(locations)):

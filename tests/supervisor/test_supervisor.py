@@ -9,6 +9,7 @@ import psutil
 import pytest
 
 from epis.embedded.ground import CannotStart
+from epis.processes import Program
 from epis.supervisor.child import LONGEST_PAUSE, SETTLED_AFTER, Backoff, Part
 from epis.supervisor.supervisor import Supervisor
 from tests.polling import wait_for
@@ -72,16 +73,16 @@ class TestRestart:
         self, events: Events, part: MakePart
     ) -> None:
         good = part("postgres")
-        answers = [good.prepare(), CannotStart("the disk is full"), good.prepare()]
+        troubles = [None, CannotStart("the disk is full"), None]
 
-        def prepare() -> object:
-            answer = answers.pop(0)
-            if isinstance(answer, CannotStart):
-                raise answer
-            return answer
+        def prepare() -> Program:
+            trouble = troubles.pop(0)
+            if trouble:
+                raise trouble
+            return good.prepare()
 
         with Supervisor(events.say) as supervisor:
-            supervisor.start(Part(name="postgres", prepare=prepare))  # type: ignore[arg-type]
+            supervisor.start(Part(name="postgres", prepare=prepare))
             os.kill(events.pids("postgres")[0], signal.SIGKILL)
             watch_until(supervisor, "a second life", lambda: len(events.pids("postgres")) == 2)
 
