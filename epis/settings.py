@@ -59,7 +59,7 @@ SWEEP_SECONDS = env.int("SWEEP_SECONDS", default=5, validate=lambda n: n > 0)
 SIGN_IN_TRIES_PER_MINUTE = env.int(
     "SIGN_IN_TRIES_PER_MINUTE", default=20, validate=lambda n: n > 0
 )
-CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 
 env.seal()
 
@@ -89,6 +89,7 @@ def _database(named: dict[str, Any]) -> dict[str, Any]:
         "CONN_HEALTH_CHECKS": True,
         "ATOMIC_REQUESTS": False,
         "OPTIONS": options,
+        "TEST": {"DEPENDENCIES": []},
     }
 
 
