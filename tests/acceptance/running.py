@@ -1,0 +1,186 @@
+"""epis as a person runs it: `manage.py up` on a folder and a port of its own, over HTTP."""
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from tests.polling import wait_for
+
+PROJECT = Path(__file__).resolve().parents[2]
+SECONDS_TO_START = 90
+SECONDS_TO_STOP = 90
+
+
+@dataclass
+class Answer:
+    """What the web server said."""
+
+    status: int
+    headers: http.client.HTTPMessage
+    body: Any
+
+
+@dataclass
+class Running:
+    """A running epis: its processes, and its web server."""
+
+    process: psutil.Process
+    port: int
+    data: Path
+    _local: threading.local = field(default_factory=threading.local)
+
+    def call(self, method: str, path: str, body: Any = None, token: str = "") -> Answer:
+        """One request, on a connection that the thread keeps."""
+        headers = {"Content-Type": "application/json", "Accept": "application/json"}
+        if token:
+            headers["Authorization"] = f"Bearer {token}"
+        sent = None if body is None else json.dumps(body)
+        connection = self._connection()
+        connection.request(method, path, sent, headers)
+        answer = connection.getresponse()
+        text = answer.read()
+        return Answer(answer.status, answer.headers, json.loads(text) if text else None)
+
+    def _connection(self) -> http.client.HTTPConnection:
+        if not hasattr(self._local, "connection"):
+            self._local.connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection: http.client.HTTPConnection = self._local.connection
+        return connection
+
+    def register(self, username: str) -> "Account":
+        sent = {"username": username, "password": "correct horse battery"}
+        user = self.call("POST", "/api/users/", sent)
+        assert user.status == 201, user
+        return Account(self, user.body["id"], self.sign_in(username).body["token"])
+
+    def sign_in(self, username: str) -> Answer:
+        sent = {"username": username, "password": "correct horse battery"}
+        return self.call("POST", "/api/auth/tokens/", sent)
+
+    def manage(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """A command in another terminal."""
+        return subprocess.run(
+            [sys.executable, "manage.py", *words],
+            cwd=PROJECT,
+            env=os.environ | {"EPIS_DATA": str(self.data)},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+
+    def processes(self, mark: str) -> list[psutil.Process]:
+        """Those of its processes whose command line contains `mark`."""
+        found = []
+        for child in self.process.children(recursive=True):
+            with suppress(psutil.Error):
+                if mark in " ".join(child.cmdline()):
+                    found.append(child)
+        return found
+
+    def kill(self, mark: str) -> int:
+        """SIGKILL them; says how many there were."""
+        killed = self.processes(mark)
+        for process in killed:
+            with suppress(psutil.Error):
+                process.kill()
+        return len(killed)
+
+    @contextmanager
+    def kept_dead(self, mark: str) -> Iterator[None]:
+        """Kill them again as often as the supervisor restarts them."""
+        over = threading.Event()
+
+        def keep_killing() -> None:
+            while not over.wait(0.02):
+                self.kill(mark)
+
+        killer = threading.Thread(target=keep_killing)
+        killer.start()
+        try:
+            yield
+        finally:
+            over.set()
+            killer.join()
+
+
+@dataclass(frozen=True)
+class Account:
+    """A signed-in account."""
+
+    epis: Running
+    id: str
+    token: str
+
+    def call(self, method: str, path: str, body: Any = None) -> Answer:
+        return self.epis.call(method, path, body, self.token)
+
+
+@contextmanager
+def epis_up(data: Path, log: Path) -> Iterator[Running]:
+    """Start epis, wait until it answers, and stop it in the end, with nothing left behind."""
+    port = free_port()
+    environment = {
+        name: value for name, value in os.environ.items() if not name.endswith("_DATABASE_URL")
+    } | {"EPIS_DATA": str(data), "PORT": str(port), "SIGN_IN_TRIES_PER_MINUTE": "1000"}
+    with log.open("w") as output:
+        up = subprocess.Popen(
+            [sys.executable, "manage.py", "up"],
+            cwd=PROJECT,
+            env=environment,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    running = Running(psutil.Process(up.pid), port, data)
+    family: list[psutil.Process] = []
+    try:
+        wait_for(
+            f"epis being up: {log.read_text()}",
+            lambda: "epis is up" in log.read_text() or up.poll() is not None,
+            seconds=SECONDS_TO_START,
+        )
+        assert up.poll() is None, log.read_text()
+        yield running
+        family = running.process.children(recursive=True)
+    finally:
+        up.send_signal(signal.SIGINT)
+        up.wait(SECONDS_TO_STOP)
+    wait_for("every process gone", lambda: not any(p.is_running() for p in family))
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def in_threads(number: int, job: Callable[[int], None]) -> None:
+    """Run `job(0)` … `job(number - 1)` at once; raises what the first failed one raised."""
+    failures: list[BaseException] = []
+
+    def run(index: int) -> None:
+        try:
+            job(index)
+        except BaseException as failure:
+            failures.append(failure)
+
+    threads = [threading.Thread(target=run, args=[index]) for index in range(number)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise failures[0]
