@@ -28,7 +28,7 @@ from kit.models import FeedCursor, Owner
 from kit.transactions import durable
 
 FOLLOW_LIMIT = 500
-CHUNK_ROWS = 2_000
+CHUNK_ROWS = 500
 
 
 class OwnerIsGone(Conflict):

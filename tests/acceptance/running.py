@@ -40,6 +40,7 @@ class Running:
     port: int
     data: Path
     _local: threading.local = field(default_factory=threading.local)
+    _connections: list[http.client.HTTPConnection] = field(default_factory=list)
 
     def call(self, method: str, path: str, body: Any = None, token: str = "") -> Answer:
         """One request, on a connection that the thread keeps."""
@@ -56,8 +57,14 @@ class Running:
     def _connection(self) -> http.client.HTTPConnection:
         if not hasattr(self._local, "connection"):
             self._local.connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+            self._connections.append(self._local.connection)
         connection: http.client.HTTPConnection = self._local.connection
         return connection
+
+    def hang_up(self) -> None:
+        """Close the connections of all threads."""
+        for connection in self._connections:
+            connection.close()
 
     def register(self, username: str) -> "Account":
         sent = {"username": username, "password": "correct horse battery"}
@@ -153,6 +160,7 @@ def epis_up(data: Path, log: Path) -> Iterator[Running]:
         )
         assert up.poll() is None, log.read_text()
         yield running
+        running.hang_up()
         family = running.process.children(recursive=True)
     finally:
         up.send_signal(signal.SIGINT)
