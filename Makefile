@@ -13,6 +13,8 @@ NAMED_SERVERS := \
 	SECRET_KEY=no-secret-for-checks-only-0123456789-abcdefghijklmnopqrstuvwxyz \
 	ALLOWED_HOSTS=epis.invalid
 
+LOCK = $(VENV)/bin/uv pip compile --quiet --universal --generate-hashes --no-header $(ARGS)
+
 .PHONY: help up superuser shell test check lint format-check format types contracts \
 	migrations-check deploy-check lock
 
@@ -62,11 +64,9 @@ deploy-check: $(VENV)/.installed-dev ## check the settings as in production
 
 # --- installing -----------------------------------------------------------------------
 
-lock: $(VENV)/.installed-dev ## write the locked requirements anew
-	$(VENV)/bin/uv pip compile --universal --generate-hashes --no-header --upgrade \
-		--quiet --output-file requirements.txt pyproject.toml
-	$(VENV)/bin/uv pip compile --universal --generate-hashes --no-header --upgrade \
-		--quiet --constraint requirements.txt --group dev --output-file requirements-dev.txt pyproject.toml
+lock: $(VENV)/.installed-dev ## lock the requirements; ARGS=--upgrade for newer ones
+	$(LOCK) --output-file requirements.txt pyproject.toml
+	$(LOCK) --constraint requirements.txt --group dev --output-file requirements-dev.txt pyproject.toml
 
 $(VENV)/.installed: requirements.txt
 $(VENV)/.installed-dev: requirements-dev.txt
