@@ -13,7 +13,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from environs import Env
+from environs import Env, validate
 
 from epis.embedded.locations import Locations, secret_key
 
@@ -25,7 +25,7 @@ env.read_env(str(BASE_DIR / ".env"), recurse=False)
 # --- where things are -----------------------------------------------------------------
 
 EPIS_DATA = env.path("EPIS_DATA", default=BASE_DIR / "var")
-PORT = env.int("PORT", default=8000, validate=lambda n: 0 < n < 65536)
+PORT = env.int("PORT", default=8000, validate=validate.Range(min=1, max=65535))
 DATABASE_URL_OF = {
     "default": "USERS_DATABASE_URL",
     "todos": "TODOS_DATABASE_URL",
@@ -38,7 +38,7 @@ if SERVERS_ARE_NAMED:
         alias: env.dj_db_url(variable) for alias, variable in DATABASE_URL_OF.items()
     }
     BROKER_URL = env.str("BROKER_URL")
-    SECRET_KEY = env.str("SECRET_KEY", validate=lambda key: len(key) >= 50)
+    SECRET_KEY = env.str("SECRET_KEY", validate=validate.Length(min=50))
     ALLOWED_HOSTS = env.list("ALLOWED_HOSTS")
 else:
     locations = Locations(EPIS_DATA)
@@ -51,13 +51,15 @@ else:
 
 DEBUG = env.bool("DEBUG", default=False)
 HTTPS = env.bool("HTTPS", default=SERVERS_ARE_NAMED)
-WEB_WORKERS = env.int("WEB_WORKERS", default=2, validate=lambda n: n > 0)
-WEB_THREADS = env.int("WEB_THREADS", default=4, validate=lambda n: n > 0)
+WEB_WORKERS = env.int("WEB_WORKERS", default=2, validate=validate.Range(min=1))
+WEB_THREADS = env.int("WEB_THREADS", default=4, validate=validate.Range(min=1))
 LOG_LEVEL = env.str("LOG_LEVEL", default="INFO")
-DELETION_GRACE_SECONDS = env.int("DELETION_GRACE_SECONDS", default=0, validate=lambda n: n >= 0)
-SWEEP_SECONDS = env.int("SWEEP_SECONDS", default=5, validate=lambda n: n > 0)
+DELETION_GRACE_SECONDS = env.int(
+    "DELETION_GRACE_SECONDS", default=0, validate=validate.Range(min=0)
+)
+SWEEP_SECONDS = env.int("SWEEP_SECONDS", default=5, validate=validate.Range(min=1))
 SIGN_IN_TRIES_PER_MINUTE = env.int(
-    "SIGN_IN_TRIES_PER_MINUTE", default=20, validate=lambda n: n > 0
+    "SIGN_IN_TRIES_PER_MINUTE", default=20, validate=validate.Range(min=1)
 )
 CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 
