@@ -99,6 +99,8 @@ class Supervisor:
         self._stop_asked = True
 
     def _stop(self) -> None:
+        if self._groups:
+            self._say("up", "stops: every part gets time to finish")
         for group in reversed(self._groups):
             for child in group:
                 child.end()

@@ -78,12 +78,11 @@ class Command(BaseCommand):
             tell(
                 ADDRESSES.format(
                     web=f"http://{parts.HOST}:{settings.PORT}",
-                    superuser=f"EPIS_DATA={shlex.quote(str(locations.data))} make superuser",
+                    superuser=make_superuser(locations),
                     logs=locations.logs,
                 )
             )
             supervisor.watch()
-            say("up", "stops: every part gets time to finish")
         say("up", "stopped")
 
     def _start_servers(self, supervisor: Supervisor, locations: Locations) -> None:
@@ -101,6 +100,13 @@ class Command(BaseCommand):
         call_command("migrate_all", verbosity=0)
         call_command("collectstatic", interactive=False, verbosity=0)
         connections.close_all()
+
+
+def make_superuser(locations: Locations) -> str:
+    """The command to type elsewhere, where the environment may name another folder."""
+    if locations.data == settings.BASE_DIR / "var":
+        return "make superuser"
+    return f"EPIS_DATA={shlex.quote(str(locations.data))} make superuser"
 
 
 def say(name: str, event: str) -> None:
