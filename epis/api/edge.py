@@ -12,28 +12,33 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.template.loader import render_to_string
 
 from epis.api.problems import Problem, ProblemRenderer, problem_of
+from kit.errors import Refusal
 
 
-def edge(
-    get_response: Callable[[HttpRequest], HttpResponseBase],
-) -> Callable[[HttpRequest], HttpResponseBase]:
-    """Middleware that turns away bodies too large and fills in errors without a body.
+class Edge:
+    """Middleware: turns away bodies too large, and gives every error a body.
 
-    DRF's parsers read bodies of any size: `DATA_UPLOAD_MAX_MEMORY_SIZE` holds for
-    Django's own only.
+    Django holds `DATA_UPLOAD_MAX_MEMORY_SIZE` against all but uploaded files, which it
+    would write to disk, whoever sends them; nothing here takes any.
     """
 
-    def middleware(request: HttpRequest) -> HttpResponseBase:
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
         length = request.META.get("CONTENT_LENGTH") or "0"
         if length.isdecimal() and int(length) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
             return tell(request, Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE))
-        response = get_response(request)
+        response = self.get_response(request)
         if response.status_code < 400 or getattr(response, "content", True):
             return response
         kept = {name: response[name] for name in ("Allow",) if name in response}
         return tell(request, Problem(HTTPStatus(response.status_code), headers=kept))
 
-    return middleware
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        """What an app refuses in a view that is not DRF's, such as the admin's sign-in."""
+        problem = problem_of(exception) if isinstance(exception, Refusal) else None
+        return tell(request, problem) if problem else None
 
 
 def refused(request: HttpRequest, exception: Exception) -> HttpResponse:

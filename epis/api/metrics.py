@@ -15,10 +15,41 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Metric, ge
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from apps.counter import public as counter
+from apps.users import public as users
+from kit import holdings
+
 logger = logging.getLogger(__name__)
 
-# Name of what is measured -> a function that reads its figures through that app's door.
-COLLECTORS: dict[str, Callable[[], Iterable[Metric]]] = {}
+
+def increments() -> Iterator[Metric]:
+    pending, age = counter.count_pending()
+    yield gauge("epis_increments_pending", "Increments accepted and not applied yet.", pending)
+    yield gauge("epis_increments_oldest_pending_seconds", "Age of the oldest of these.", age)
+
+
+def deletions() -> Iterator[Metric]:
+    due = len(users.list_due_deletions())
+    yield gauge("epis_deletions_due", "Deletions that should be at work now.", due)
+
+
+def feed() -> Iterator[Metric]:
+    lag = GaugeMetricFamily("epis_feed_lag", "Changes of users yet to be followed.", labels=["app"])
+    for held in holdings.registered():
+        position = held.position()  # before the head, which only grows
+        lag.add_metric([held.app], users.feed_head() - position)
+    yield lag
+
+
+def gauge(name: str, meaning: str, value: float) -> Metric:
+    return GaugeMetricFamily(name, meaning, value=value)
+
+
+COLLECTORS: dict[str, Callable[[], Iterable[Metric]]] = {
+    "increments": increments,
+    "deletions": deletions,
+    "feed": feed,
+}
 
 
 @require_safe

@@ -1,5 +1,6 @@
 """Every error under /api/ is a problem, and nothing that a client sends is a 500."""
 
+import io
 from typing import Any
 
 import pytest
@@ -136,7 +137,11 @@ class TestBadInput:
     def test_is_413_where_the_body_is_too_large(self, client: Client, settings: Any) -> None:
         settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 10
 
-        assert problem(self.post(client, {"name": "longer than ten"}))["status"] == 413
+        as_json = self.post(client, {"name": "longer than ten"})
+        as_file = client.post("/api/plans/", {"file": io.BytesIO(b"longer than ten")})
+
+        assert problem(as_json)["status"] == 413
+        assert problem(as_file)["status"] == 413
 
 
 class TestUnknownAddress:
@@ -190,13 +195,19 @@ class TestEdge:
         assert problem(response)["code"] == "csrf_failed"
 
     @pytest.mark.parametrize(
-        ("way", "status"), [("bug", 500), ("database-gone", 503), ("nul", 400)]
+        ("way", "status"),
+        [("bug", 500), ("database-gone", 503), ("nul", 400), ("too-many-tries", 429)],
     )
     def test_tells_what_failed_outside_of_drf(self, client: Client, way: str, status: int) -> None:
         response = client.get(f"/api/fail-outside/{way}/")
 
         assert problem(response)["status"] == status
         assert "secret" not in response.text
+
+    def test_does_not_take_a_refusal_outside_of_drf_for_a_fault(self) -> None:
+        client = Client(raise_request_exception=True)
+
+        assert client.get("/api/fail-outside/too-many-tries/")["Retry-After"] == "41"
 
 
 class TestUtf8Only:
