@@ -1,0 +1,106 @@
+"""Transactions made to meet at a chosen statement, so that a race is no matter of luck."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from django.db import connections
+
+from tests.polling import wait_for
+
+ALIAS = "counter"
+PATIENCE = 20
+
+
+class Pause:
+    """A place where a thread stops until it is told to go on."""
+
+    def __init__(self) -> None:
+        self._reached = threading.Event()
+        self._over = threading.Event()
+
+    def stop_here(self) -> None:
+        self._reached.set()
+        assert self._over.wait(PATIENCE), "the pause was never ended"
+
+    def wait_until_reached(self) -> None:
+        assert self._reached.wait(PATIENCE), "no thread came to the pause"
+
+    def end(self) -> None:
+        self._over.set()
+
+
+@contextmanager
+def paused_after(fragment: str, pause: Pause) -> Iterator[None]:
+    """This thread stops at `pause` after the next statement that contains `fragment`."""
+    paused = False
+
+    def wrapper(execute: Callable[..., Any], sql: str, *rest: Any) -> Any:
+        nonlocal paused
+        answer = execute(sql, *rest)
+        if fragment in sql and not paused:
+            paused = True
+            pause.stop_here()
+        return answer
+
+    with connections[ALIAS].execute_wrapper(wrapper):
+        yield
+
+
+@contextmanager
+def rewritten(fragment: str, replacement: str) -> Iterator[None]:
+    """This thread's statements say `replacement` instead of `fragment`: a guard taken out."""
+    met = False
+
+    def wrapper(execute: Callable[..., Any], sql: str, *rest: Any) -> Any:
+        nonlocal met
+        met = met or fragment in sql
+        return execute(sql.replace(fragment, replacement), *rest)
+
+    with connections[ALIAS].execute_wrapper(wrapper):
+        yield
+    assert met, f"no statement says {fragment!r}"
+
+
+@contextmanager
+def dying_at(number: int) -> Iterator[None]:
+    """This thread dies instead of executing its `number`-th statement, from 1."""
+    executed = 0
+
+    def wrapper(execute: Callable[..., Any], *statement: Any) -> Any:
+        nonlocal executed
+        executed += 1
+        if executed == number:
+            raise Died
+        return execute(*statement)
+
+    with connections[ALIAS].execute_wrapper(wrapper):
+        yield
+
+
+class Died(BaseException):
+    """Stands for the process being killed."""
+
+
+def wait_until_blocked(sessions: int = 1) -> None:
+    """Wait until so many sessions of this database wait for another's lock."""
+    with connections[ALIAS].cursor() as cursor:
+
+        def blocked() -> bool:
+            cursor.execute(
+                "SELECT count(*) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            )
+            return bool(cursor.fetchone()[0] >= sessions)
+
+        wait_for(f"{sessions} sessions waiting for a lock", blocked, seconds=PATIENCE)
+
+
+def terminate_other_sessions() -> None:
+    """End every other session of this database, as a dying process ends its own."""
+    with connections[ALIAS].cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
