@@ -24,5 +24,19 @@ class NameTaken(Invalid):
         super().__init__(field="name")
 
 
+class AmountOutOfRange(Invalid):
+    """An amount is a whole number from -1,000,000,000 to 1,000,000,000, but not 0."""
+
+    def __init__(self) -> None:
+        super().__init__(field="amount")
+
+
+class KeyMalformed(Invalid):
+    """A key is 1 to 255 visible ASCII characters."""
+
+    def __init__(self) -> None:
+        super().__init__(field="key")
+
+
 class KeyUsedForAnotherAmount(KeyReused):
     """This key was already used on this counter with another amount."""

@@ -1,5 +1,7 @@
 """Counters and the ledger that proves them."""
 
+from datetime import datetime
+
 from django.db import models
 from django.db.models import Q
 
@@ -8,6 +10,7 @@ from kit.models import FeedCursor as AbstractFeedCursor
 from kit.models import Owner as AbstractOwner
 
 LARGEST_AMOUNT = 10**9
+LONGEST_KEY = 255
 
 
 class Owner(AbstractOwner):
@@ -69,7 +72,7 @@ class Increment(models.Model):
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     counter = models.ForeignKey(Counter, on_delete=models.DO_NOTHING, related_name="increments")
-    key = models.CharField(max_length=255)
+    key = models.CharField(max_length=LONGEST_KEY)
     amount = models.IntegerField()
     accepted_at = models.DateTimeField(auto_now_add=True)
     result = models.BigIntegerField(null=True)
@@ -94,6 +97,11 @@ class Increment(models.Model):
                 condition=Q(settled_at=None),
                 name="counter_pending_of",
             ),
+            models.Index(
+                fields=["counter", "-id"],
+                condition=Q(settled_at__isnull=False, result=None),
+                name="counter_refused",
+            ),
             models.Index(fields=["counter", "-id"], name="counter_ledger"),
         ]
 
@@ -105,3 +113,7 @@ class Increment(models.Model):
         if self.settled_at is None:
             return self.State.PENDING
         return self.State.REFUSED if self.result is None else self.State.APPLIED
+
+    @property
+    def applied_at(self) -> datetime | None:
+        return None if self.result is None else self.settled_at

@@ -1,14 +1,21 @@
 """Writes to the counter database by whoever asks. The consumer's own are in `consumer`."""
 
+import re
 from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError
 from django.utils import timezone
 
-from apps.counter.errors import CounterNotFound, KeyUsedForAnotherAmount, NameTaken
+from apps.counter.errors import (
+    AmountOutOfRange,
+    CounterNotFound,
+    KeyMalformed,
+    KeyUsedForAnotherAmount,
+    NameTaken,
+)
 from apps.counter.events import counter_deleted, increment_accepted
-from apps.counter.models import Counter, Increment
+from apps.counter.models import LARGEST_AMOUNT, LONGEST_KEY, Counter, Increment
 from apps.counter.owners import COUNTERS
 from apps.counter.queries import get_counter, get_owner_of_changeable, list_deleted_counters
 from kit.directory import Viewer
@@ -17,6 +24,7 @@ from kit.transactions import after_commit, durable
 
 ALIAS = "counter"
 CHUNK_ROWS = 5_000
+KEY = re.compile(rf"[!-~]{{1,{LONGEST_KEY}}}")  # visible ASCII
 
 
 def create_counter(
@@ -61,8 +69,13 @@ def accept_increment(
     key seen before gives the first receipt as it now stands. Contends with nobody: not
     with other increments, and not with the consumer.
 
-    Raises CounterNotFound, CounterNotYours, KeyUsedForAnotherAmount and OwnerIsGone.
+    Raises AmountOutOfRange, KeyMalformed, CounterNotFound, CounterNotYours,
+    KeyUsedForAnotherAmount and OwnerIsGone.
     """
+    if amount == 0 or abs(amount) > LARGEST_AMOUNT:
+        raise AmountOutOfRange
+    if key is not None and not KEY.fullmatch(key):
+        raise KeyMalformed
     owner_id = get_owner_of_changeable(counter_id, viewer)
     increment_id = new_id()
     increment = Increment(
@@ -73,7 +86,9 @@ def accept_increment(
             Increment.objects.bulk_create([increment], ignore_conflicts=True)
             receipt = Increment.objects.get(counter=counter_id, key=increment.key)
             after_commit(ALIAS, lambda: increment_accepted.send(Increment))
-    except IntegrityError:  # of the foreign key, at commit: the counter went meanwhile
+    except (IntegrityError, Increment.DoesNotExist):
+        # The counter went meanwhile, and with it the first increment under this key, or
+        # this one found no counter any more at commit, when the foreign key is checked.
         raise CounterNotFound from None
     if receipt.amount != amount:
         raise KeyUsedForAnotherAmount
@@ -102,16 +117,18 @@ def purge_deleted_counters() -> bool:
 def _purge_chunk(counter_id: UUID) -> bool:
     """Delete a chunk of the ledger, and behind the last one the counter. True when done.
 
-    The counter's row is not locked while increments are deleted: the consumer locks
-    increments first and counters second, and would wait for us while we wait for it.
+    Passes over increments that the consumer or another purge has locked, so that none of
+    them waits for another. The counter's row is locked last: the consumer, too, locks
+    increments first and counters second.
     """
     try:
         with durable(ALIAS):
             ledger = Increment.objects.filter(counter=counter_id)
-            rows, _ = ledger.filter(pk__in=ledger.values("pk")[:CHUNK_ROWS]).delete()
+            free = ledger.select_for_update(skip_locked=True).values("pk")
+            rows, _ = ledger.filter(pk__in=free[:CHUNK_ROWS]).delete()
             if rows == CHUNK_ROWS:
                 return False
             Counter.objects.filter(id=counter_id).exclude(deleted_at=None).delete()
-    except IntegrityError:  # an increment accepted just before the deletion came in late
+    except IntegrityError:  # there still are increments: locked ones, or one that came in late
         return False
     return True

@@ -65,8 +65,8 @@ def get_counter(counter_id: UUID, viewer: Viewer) -> Counter:
 
 def get_owner_of_changeable(counter_id: UUID, viewer: Viewer) -> UUID:
     """The owner's id. Raises CounterNotFound, and CounterNotYours for one only to be read."""
-    visible = Counter.objects.filter(id=counter_id, deleted_at=None)
-    row = visible.values_list("owner", "visibility").first()
+    live = Counter.objects.filter(id=counter_id, deleted_at=None, owner__tombstoned_at=None)
+    row = live.values_list("owner", "visibility").first()
     if row is None:
         raise CounterNotFound
     owner_id, visibility = row
@@ -79,6 +79,15 @@ def list_increments(counter_id: UUID, viewer: Viewer) -> QuerySet[Increment]:
     """The counter's ledger. Raises CounterNotFound."""
     get_counter(counter_id, viewer)
     return Increment.objects.filter(counter=counter_id)
+
+
+def in_state(state: str) -> Q:
+    """The condition for an increment to be in this state."""
+    return {
+        Increment.State.PENDING: Q(settled_at=None),
+        Increment.State.APPLIED: Q(result__isnull=False),
+        Increment.State.REFUSED: Q(settled_at__isnull=False, result=None),
+    }[Increment.State(state)]
 
 
 def get_increment(counter_id: UUID, increment_id: UUID, viewer: Viewer) -> Increment:

@@ -126,6 +126,11 @@ class Migration(migrations.Migration):
                         fields=["counter", "amount"],
                         name="counter_pending_of",
                     ),
+                    models.Index(
+                        condition=models.Q(("result", None), ("settled_at__isnull", False)),
+                        fields=["counter", "-id"],
+                        name="counter_refused",
+                    ),
                     models.Index(fields=["counter", "-id"], name="counter_ledger"),
                 ],
                 "constraints": [
