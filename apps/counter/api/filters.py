@@ -1,0 +1,21 @@
+"""What a list of receipts can be narrowed to."""
+
+import django_filters as filters
+from django.db.models import QuerySet
+
+from apps.counter.models import Increment
+from apps.counter.queries import in_state
+
+
+class IncrementFilters(filters.FilterSet):
+    key = filters.CharFilter(help_text="The whole key.")
+    state = filters.ChoiceFilter(choices=Increment.State.choices, method="by_state")
+
+    class Meta:
+        model = Increment
+        fields: list[str] = []
+
+    def by_state(
+        self, increments: QuerySet[Increment], name: str, value: str
+    ) -> QuerySet[Increment]:
+        return increments.filter(in_state(value))
