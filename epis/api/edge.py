@@ -32,8 +32,8 @@ class Edge:
         response = self.get_response(request)
         if response.status_code < 400 or getattr(response, "content", True):
             return response
-        kept = {name: response[name] for name in ("Allow",) if name in response}
-        return tell(request, Problem(HTTPStatus(response.status_code), headers=kept))
+        allow = {"Allow": response["Allow"]} if "Allow" in response else {}
+        return tell(request, Problem(HTTPStatus(response.status_code), headers=allow))
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         """What an app refuses in a view that is not DRF's, such as the admin's sign-in."""

@@ -1,5 +1,6 @@
 """Bodies, read so that none of them is a fault of ours."""
 
+import json
 from collections.abc import Mapping
 from typing import IO, Any
 
@@ -8,9 +9,10 @@ from rest_framework.parsers import JSONParser
 
 
 class BoundedJSONParser(JSONParser):
-    """JSON, nested no deeper than Python's own recursion goes.
+    """JSON of characters, nested no deeper than Python's own recursion goes.
 
-    DRF catches what is not JSON, but not the RecursionError of a body of "[[[[…".
+    DRF catches what is not JSON, but not the RecursionError of a body of "[[[[…", nor
+    the half of a character that "\\ud800" is: an answer that repeats it cannot be encoded.
     """
 
     def parse(
@@ -20,6 +22,10 @@ class BoundedJSONParser(JSONParser):
         parser_context: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
         try:
-            return super().parse(stream, media_type, parser_context)
+            data = super().parse(stream, media_type, parser_context)
+            json.dumps(data, ensure_ascii=False).encode()
         except RecursionError:
             raise ParseError("JSON parse error - nested too deeply") from None
+        except UnicodeEncodeError:
+            raise ParseError("JSON parse error - a lone surrogate is no character") from None
+        return data

@@ -1,1 +1,1 @@
-"""The pieces of HTTP that every app's `api/` needs: pages of a list, and conditional requests."""
+"""The pieces of HTTP that every app's `api/` needs: pages, conditions, who asks."""

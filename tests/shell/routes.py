@@ -67,6 +67,7 @@ class Plan(serializers.Serializer[Any]):
     name = serializers.CharField(max_length=5)
     tags = serializers.ListField(child=serializers.CharField(max_length=3), required=False)
     steps = Step(many=True, required=False)
+    kind = serializers.ChoiceField(choices=["work", "play"], required=False)
 
     def validate(self, plan: dict[str, Any]) -> dict[str, Any]:
         if plan["name"] == "all":
