@@ -22,7 +22,7 @@ class OpenAccounts(ModelBackend):
         username: str | None = None,
         password: str | None = None,
         **kwargs: Any,
-    ) -> AbstractBaseUser | None:
+    ) -> User | None:
         """Raises TooManyTries. Takes as long for a name that does not exist."""
         if username is None or password is None:
             return None

@@ -1,6 +1,6 @@
 """What the users app can refuse."""
 
-from kit.errors import Conflict, Invalid, NotFound, Refusal
+from kit.errors import Conflict, Invalid, NotFound, Unauthenticated
 
 
 class UsernameTaken(Invalid):
@@ -24,10 +24,8 @@ class DeletionNotFound(NotFound):
     """There is no such deletion."""
 
 
-class WrongCredentials(Refusal):
+class WrongCredentials(Unauthenticated):
     """The username or the password is wrong."""
-
-    code = "authentication_failed"
 
 
 class WrongDeletionState(Conflict):

@@ -38,7 +38,6 @@ PROBLEM = {
 
 class Bearer(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     target_class = "apps.users.api.authentication.BearerAuthentication"
-    match_subclasses = True
     name = "bearer"
 
     def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, Any]:

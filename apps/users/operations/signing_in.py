@@ -2,7 +2,7 @@
 
 import hashlib
 import secrets
-from datetime import datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
 from django.conf import settings
@@ -24,27 +24,27 @@ WINDOW = timedelta(minutes=1)
 LAST_USE_IS_KEPT_TO = timedelta(minutes=1)
 
 
-def check_credentials(
-    *, username: str, password: str, address: str, request: HttpRequest | None = None
-) -> User:
+def check_credentials(*, request: HttpRequest, username: str, password: str) -> User:
     """The account with this name and password.
 
     Raises WrongCredentials, after about the same time whether or not the name exists,
     and TooManyTries for an address or a name that was tried too often.
     """
-    count_try(f"address:{address}")
-    count_try(f"name:{hashlib.sha256(username.casefold().encode()).hexdigest()}")
     user = authenticate(request, username=username, password=password)
     if not isinstance(user, User):
         raise WrongCredentials
     return user
 
 
-def count_try(who: str) -> None:
-    """Count one try for `who`. Raises TooManyTries beyond the limit of a minute.
+def count_sign_in_try(*, username: str, address: str) -> None:
+    """Count a try from this address for this name. Raises TooManyTries for either."""
+    if address:
+        _count_try(f"address:{address}")
+    _count_try(f"name:{hashlib.sha256(username.casefold().encode()).hexdigest()}")
 
-    Counted in PostgreSQL: exact across processes, and there is no cache to be down.
-    """
+
+def _count_try(who: str) -> None:
+    """Counted in PostgreSQL: exact across processes, and there is no cache to be down."""
     now = timezone.now()
     with durable(ALIAS), connections[ALIAS].cursor() as cursor:
         cursor.execute(
@@ -65,14 +65,21 @@ def count_try(who: str) -> None:
 
 
 def issue_token(
-    *, user: User, name: str = "", expires_at: datetime | None = None
+    *, user_id: UUID, name: str = "", lifetime: timedelta | None = None
 ) -> tuple[Token, str]:
-    """A new token and its secret, which cannot be read again.
+    """A new token and its secret, which cannot be read again. Without a lifetime it lasts.
 
-    The secret has 256 random bits, so a plain fast hash is enough to keep it by.
+    The secret has 256 random bits, so a plain fast hash is enough to keep it by. The lock
+    holds off the closing of the account, which revokes all its tokens, until this one is
+    there to be revoked. Raises WrongCredentials if the account was closed meanwhile.
     """
     secret = PREFIX + secrets.token_urlsafe(32)
+    expires_at = timezone.now() + lifetime if lifetime else None
     with durable(ALIAS):
+        open_accounts = User.objects.select_for_update().filter(is_active=True, closed_at=None)
+        user = open_accounts.filter(id=user_id).first()
+        if user is None:
+            raise WrongCredentials
         token = Token.objects.create(
             user=user, name=name, digest=digest_of(secret), expires_at=expires_at
         )
@@ -103,6 +110,12 @@ def revoke_token(*, token_id: UUID, user_id: UUID) -> None:
     """Raises TokenNotFound, also for someone else's."""
     with durable(ALIAS):
         get_token(token_id, user_id).delete()
+
+
+def end_session(*, session_key: str) -> None:
+    """Sign one browser out. Nothing to do if it is already."""
+    with durable(ALIAS):
+        Session.objects.filter(session_key=session_key).delete()
 
 
 def clear_expired_sign_ins() -> None:
