@@ -1,17 +1,19 @@
 """Accounts: register and change."""
 
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
 from uuid import UUID
 
 from django.contrib.auth.hashers import make_password
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError
+from django.utils import timezone
 
 from apps.users.errors import UsernameTaken
 from apps.users.events import user_changed
 from apps.users.models import User
-from apps.users.queries import get_user
+from apps.users.queries import get_user, list_users
 from kit.directory import Viewer
 from kit.errors import Invalid
 from kit.transactions import after_commit, durable
@@ -35,27 +37,33 @@ def register_user(*, username: str, password: str, email: str = "") -> User:
     except ValidationError as error:
         raise Invalid(" ".join(error.messages), field="password") from None
     user.password = make_password(password)
-    _save(user, force_insert=True)
+    with _one_of_each_name(), durable(ALIAS):
+        user.save(force_insert=True)
+        after_commit(ALIAS, lambda: user_changed.send(User))
     return user
 
 
-def change_user(*, user_id: UUID, viewer: Viewer, **changes: Any) -> User:
-    """Change username or email. Raises UserNotFound and UsernameTaken."""
-    user = get_user(user_id, viewer)
-    for field in ("username", "email"):
-        if field in changes:
-            setattr(user, field, changes[field])
-    user.username = User.normalize_username(user.username)
-    _save(user, update_fields=[*changes, "updated_at"])
-    return user
+def change_user(
+    *, user_id: UUID, viewer: Viewer, username: str | None = None, email: str | None = None
+) -> User:
+    """Change what is given. Raises UserNotFound and UsernameTaken."""
+    changes = {}
+    if username is not None:
+        changes["username"] = User.normalize_username(username)
+    if email is not None:
+        changes["email"] = User.objects.normalize_email(email)
+    with _one_of_each_name(), durable(ALIAS):
+        list_users(viewer).filter(id=user_id).update(**changes, updated_at=timezone.now())
+        after_commit(ALIAS, lambda: user_changed.send(User))
+    return get_user(user_id, viewer)
 
 
-def _save(user: User, **how: Any) -> None:
+@contextmanager
+def _one_of_each_name() -> Iterator[None]:
+    """Says UsernameTaken where the database refuses a second account of one name."""
     try:
-        with durable(ALIAS):
-            user.save(using=ALIAS, **how)
-            after_commit(ALIAS, lambda: user_changed.send(User))
+        yield
     except IntegrityError as error:
-        if "users_username_taken" in str(error) or "username" in str(error):
+        if "username" in str(error):
             raise UsernameTaken from None
         raise

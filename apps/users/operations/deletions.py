@@ -147,7 +147,9 @@ def finish_deletion(*, deletion_id: UUID) -> None:
         done = {"state": State.DONE, "finished_at": now, "verified_at": now}
         if not Deletion.objects.filter(id=deletion_id, state=State.RUNNING).update(**done):
             return
-        User.objects.filter(id=get_deletion(deletion_id).user_id).delete()
+        user_id = get_deletion(deletion_id).user_id
+        Session.objects.filter(user_id=user_id).delete()  # begun while the account was closing
+        User.objects.filter(id=user_id).delete()
         after_commit(ALIAS, lambda: user_changed.send(User))
 
 
