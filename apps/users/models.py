@@ -5,6 +5,7 @@ The feed is written by the database: a trigger on the users' table (migration
 """
 
 import uuid
+from typing import ClassVar
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractUser, UserManager
@@ -28,7 +29,7 @@ class User(AbstractUser):
     first_name = None  # type: ignore[assignment]
     last_name = None  # type: ignore[assignment]
 
-    objects = UserManager()
+    objects: ClassVar[UserManager["User"]] = UserManager()
 
     class Meta(AbstractUser.Meta):
         swappable = ""
@@ -146,6 +147,14 @@ class Deletion(models.Model):
     def __str__(self) -> str:
         return f"deletion {self.id}"
 
+    @property
+    def progress(self) -> float:
+        """From 0 to 1, never going back. Each app counts alike: its total is found on the way."""
+        if self.state == self.State.DONE:
+            return 1.0
+        steps = self.steps.all()
+        return sum(step.progress for step in steps) / len(steps) if steps else 0.0
+
 
 class DeletionStep(models.Model):
     """What one app has to delete. `deleted` copies what that app counted where it deleted."""
@@ -172,3 +181,9 @@ class DeletionStep(models.Model):
 
     def __str__(self) -> str:
         return f"{self.app}: {self.state}"
+
+    @property
+    def progress(self) -> float:
+        if self.state == self.State.DONE:
+            return 1.0
+        return self.deleted / self.total if self.total else 0.0

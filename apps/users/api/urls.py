@@ -1,5 +1,16 @@
 """The routes of the users app below `/api/`."""
 
-from django.urls import URLPattern
+from django.urls import include, path
+from rest_framework.routers import SimpleRouter
 
-urlpatterns: list[URLPattern] = []
+from apps.users.api.views import DeletionViewSet, TokenViewSet, UserViewSet
+
+router = SimpleRouter(use_regex_path=False)
+router.register("auth/tokens", TokenViewSet, basename="token")
+router.register("users", UserViewSet, basename="user")
+router.register("deletions", DeletionViewSet, basename="deletion")
+
+urlpatterns = [
+    path("", include(router.urls)),
+    path("user/create", UserViewSet.as_view({"post": "create"}), name="user-create"),
+]

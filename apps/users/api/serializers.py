@@ -1,0 +1,126 @@
+"""What the users' part of the API takes and shows."""
+
+from typing import Any
+
+from django.contrib.auth.validators import UnicodeUsernameValidator
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from apps.users.models import Deletion, DeletionStep, Token, User
+from kit.api.fields import Text
+
+PASSWORD_LENGTH = 1_000
+LIFETIME_SECONDS = 10 * 365 * 24 * 60 * 60
+
+
+class UsernameField(Text):
+    """A name in the form in which it is kept (NFKC), so that this form is what is checked."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(max_length=150, validators=[UnicodeUsernameValidator()], **options)
+
+    def to_internal_value(self, data: Any) -> str:
+        return User.normalize_username(super().to_internal_value(data))
+
+
+class PasswordField(Text):
+    def __init__(self) -> None:
+        super().__init__(
+            write_only=True,
+            max_length=PASSWORD_LENGTH,
+            trim_whitespace=False,
+            style={"input_type": "password"},
+        )
+
+
+class UserSerializer(serializers.Serializer[User]):
+    id = serializers.UUIDField(read_only=True)
+    username = UsernameField(help_text="Letters, digits and @ . + - _; unique, ignoring case.")
+    email = serializers.EmailField(max_length=254, required=False, allow_blank=True)
+    created_at = serializers.DateTimeField(read_only=True)
+    updated_at = serializers.DateTimeField(read_only=True)
+
+
+class RegistrationSerializer(UserSerializer):
+    password = PasswordField()
+
+
+class CredentialsSerializer(serializers.Serializer[Any]):
+    username = Text(max_length=150)
+    password = PasswordField()
+    name = Text(
+        max_length=100,
+        required=False,
+        allow_blank=True,
+        help_text="Where the token will be used, to know it by later.",
+    )
+    expires_in = serializers.IntegerField(
+        min_value=1,
+        max_value=LIFETIME_SECONDS,
+        required=False,
+        allow_null=True,
+        help_text="Seconds; without it the token lasts until it is revoked.",
+    )
+
+
+class TokenSerializer(serializers.ModelSerializer[Token]):
+    class Meta:
+        model = Token
+        fields = ["id", "name", "created_at", "expires_at", "last_used_at"]
+
+
+class NewTokenSerializer(serializers.Serializer[Any]):
+    id = serializers.UUIDField()
+    token = serializers.CharField(help_text="The secret: shown once, never again.")
+    name = serializers.CharField()
+    expires_at = serializers.DateTimeField(allow_null=True)
+
+
+class DeletionStepSerializer(serializers.ModelSerializer[DeletionStep]):
+    total = serializers.IntegerField(
+        allow_null=True, help_text="Null until this app has been looked at."
+    )
+
+    class Meta:
+        model = DeletionStep
+        fields = ["app", "state", "deleted", "total", "started_at", "finished_at"]
+
+
+class CertificateSerializer(serializers.Serializer[Any]):
+    deleted = serializers.DictField(
+        child=serializers.IntegerField(), help_text="Rows deleted, by app."
+    )
+    orphans = serializers.IntegerField(help_text="Rows of the user that were left: none.")
+    verified_at = serializers.DateTimeField()
+
+
+class DeletionSerializer(serializers.ModelSerializer[Deletion]):
+    progress = serializers.FloatField(min_value=0, max_value=1)
+    steps = DeletionStepSerializer(many=True)
+    certificate = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Deletion
+        fields = [
+            "id",
+            "user_id",
+            "state",
+            "requested_at",
+            "starts_at",
+            "finished_at",
+            "progress",
+            "steps",
+            "certificate",
+        ]
+
+    @extend_schema_field(CertificateSerializer(allow_null=True))
+    def get_certificate(self, deletion: Deletion) -> dict[str, Any] | None:
+        """Null until done, which a deletion is only after a scan has found nothing left."""
+        if deletion.state != Deletion.State.DONE:
+            return None
+        certificate = {
+            "deleted": {step.app: step.deleted for step in deletion.steps.all()},
+            "orphans": 0,
+            "verified_at": deletion.verified_at,
+        }
+        return CertificateSerializer(certificate).data
