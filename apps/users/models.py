@@ -5,10 +5,9 @@ The feed is written by the database: a trigger on the users' table (migration
 """
 
 import uuid
-from typing import ClassVar
 
 from django.conf import settings
-from django.contrib.auth.models import AbstractUser, UserManager
+from django.contrib.auth.models import AbstractUser
 from django.contrib.sessions.backends.base import SessionBase
 from django.contrib.sessions.base_session import AbstractBaseSession
 from django.db import models
@@ -28,8 +27,6 @@ class User(AbstractUser):
     date_joined = None  # type: ignore[assignment]
     first_name = None  # type: ignore[assignment]
     last_name = None  # type: ignore[assignment]
-
-    objects: ClassVar[UserManager["User"]] = UserManager()
 
     class Meta(AbstractUser.Meta):
         swappable = ""
