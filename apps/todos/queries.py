@@ -3,6 +3,7 @@
 from uuid import UUID
 
 from django.db.models import Q, QuerySet
+from django.utils import timezone
 
 from apps.todos.errors import TodoNotFound, TodoNotYours
 from apps.todos.models import Todo
@@ -34,6 +35,28 @@ def get_todo(todo_id: UUID, viewer: Viewer, *, lock: bool = False) -> Todo:
 def get_changeable_todo(todo_id: UUID, viewer: Viewer, *, lock: bool = False) -> Todo:
     """Raises TodoNotFound, and TodoNotYours for one that the viewer may only read."""
     todo = get_todo(todo_id, viewer, lock=lock)
-    if not viewer.is_staff and todo.owner_id != viewer.user_id:
+    if not may_change(todo, viewer):
         raise TodoNotYours
     return todo
+
+
+def may_change(todo: Todo, viewer: Viewer) -> bool:
+    """Whether the viewer may change a todo that he may see."""
+    return viewer.is_staff or todo.owner_id == viewer.user_id
+
+
+def mentions(text: str) -> Q:
+    """The todos in whose title or content each word of `text` occurs, ignoring case.
+
+    Parts of words count. Django compares with UPPER(...) LIKE, which the trigram indexes
+    serve from three letters on.
+    """
+    found = Q()
+    for word in text.split():
+        found &= Q(title__icontains=word) | Q(content__icontains=word)
+    return found
+
+
+def is_overdue() -> Q:
+    """The todos that should have been completed by now, and are not."""
+    return Q(completed_at=None, due_at__lt=timezone.now())

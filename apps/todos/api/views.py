@@ -1,0 +1,147 @@
+"""Todos over HTTP: translates, then makes one call inward."""
+
+from typing import Any
+from uuid import UUID
+
+from django.db.models import QuerySet
+from django.urls import reverse
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import (
+    OpenApiParameter,
+    OpenApiResponse,
+    extend_schema,
+    extend_schema_view,
+)
+from rest_framework import status
+from rest_framework.mixins import ListModelMixin
+from rest_framework.permissions import SAFE_METHODS, BasePermission, IsAuthenticated
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+from rest_framework.viewsets import GenericViewSet
+
+from apps.todos.api.filters import TodoFilters
+from apps.todos.api.serializers import TodoReplacementSerializer, TodoSerializer
+from apps.todos.errors import TodoChanged, TodoNotYours
+from apps.todos.models import Todo
+from apps.todos.operations import change_todo, create_todo, delete_todo
+from apps.todos.queries import get_todo, list_todos, may_change
+from kit.api.conditional import etag, expected_version, tagged
+from kit.api.viewers import viewer_of
+
+ETAG = OpenApiParameter(
+    "ETag",
+    OpenApiTypes.STR,
+    OpenApiParameter.HEADER,
+    response=[200, 201],
+    description="Of the todo as it is shown.",
+)
+LOCATION = OpenApiParameter(
+    "Location",
+    OpenApiTypes.URI_REF,
+    OpenApiParameter.HEADER,
+    response=[201],
+    description="The new todo's address.",
+)
+IF_NONE_MATCH = OpenApiParameter(
+    "If-None-Match",
+    OpenApiTypes.STR,
+    OpenApiParameter.HEADER,
+    description="The ETag of what you have already.",
+)
+IF_MATCH = OpenApiParameter(
+    "If-Match",
+    OpenApiTypes.STR,
+    OpenApiParameter.HEADER,
+    description="The ETag of what you mean to change. If it has changed since: 412, with the "
+    "todo as it is now under `current`.",
+)
+NOT_MODIFIED = OpenApiResponse(description="You have it already.")
+
+
+class OnlyItsOwnerChangesIt(BasePermission):
+    message = TodoNotYours().message
+
+    def has_object_permission(self, request: Request, view: APIView, todo: Todo) -> bool:
+        return request.method in SAFE_METHODS or may_change(todo, viewer_of(request))
+
+
+@extend_schema(tags=["Todos"])
+@extend_schema_view(
+    list=extend_schema(description="Your own todos and others' public ones; staff see all.")
+)
+class TodoViewSet(ListModelMixin, GenericViewSet[Todo]):
+    """What people have to do: your own todos, and those that others made public."""
+
+    permission_classes = [IsAuthenticated, OnlyItsOwnerChangesIt]
+    filterset_class = TodoFilters
+    lookup_field = "id"
+    lookup_value_converter = "uuid"
+
+    def get_queryset(self) -> QuerySet[Todo]:
+        return list_todos(viewer_of(self.request))
+
+    def get_object(self) -> Todo:
+        todo = get_todo(self.kwargs["id"], viewer_of(self.request))
+        self.check_object_permissions(self.request, todo)
+        return todo
+
+    def get_serializer_class(self) -> type[TodoSerializer]:
+        return TodoReplacementSerializer if self.action == "update" else TodoSerializer
+
+    def handle_exception(self, exc: Exception) -> Response:
+        if isinstance(exc, TodoChanged):
+            exc.context["current"] = TodoSerializer(exc.context["current"]).data
+        return super().handle_exception(exc)
+
+    @extend_schema(parameters=[ETAG, LOCATION])
+    def create(self, request: Request) -> Response:
+        """Creates a todo of your own. 409 for an account that is being deleted."""
+        serializer = self.get_serializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        todo = create_todo(owner_id=viewer_of(request).user_id, **serializer.validated_data)
+        response = self._shown(todo, status=status.HTTP_201_CREATED)
+        response["Location"] = reverse("todo-detail", args=[todo.id])
+        return response
+
+    @extend_schema(
+        parameters=[IF_NONE_MATCH, ETAG], responses={200: TodoSerializer, 304: NOT_MODIFIED}
+    )
+    def retrieve(self, request: Request, id: UUID) -> Response:
+        """Shows one todo."""
+        return self._shown(self.get_object())
+
+    @extend_schema(parameters=[IF_MATCH, ETAG], responses=TodoSerializer)
+    def update(self, request: Request, id: UUID) -> Response:
+        """Replaces a todo. Needs an If-Match, or the version in the body: 428 without either."""
+        return self._change(request, partial=False)
+
+    @extend_schema(parameters=[IF_MATCH, ETAG])
+    def partial_update(self, request: Request, id: UUID) -> Response:
+        """Changes the fields given. Without If-Match the last writer of a field wins."""
+        return self._change(request, partial=True)
+
+    @extend_schema(parameters=[IF_MATCH])
+    def destroy(self, request: Request, id: UUID) -> Response:
+        """Deletes a todo."""
+        todo = self.get_object()
+        version = expected_version(request)
+        delete_todo(todo_id=todo.id, viewer=viewer_of(request), version=version)
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+    def _change(self, request: Request, *, partial: bool) -> Response:
+        serializer = self.get_serializer(self.get_object(), data=request.data, partial=partial)
+        serializer.is_valid(raise_exception=True)
+        fields = serializer.validated_data
+        version = expected_version(
+            request, in_body=fields.pop("version", None), required=not partial
+        )
+        todo = change_todo(
+            todo_id=self.kwargs["id"], viewer=viewer_of(request), version=version, **fields
+        )
+        return self._shown(todo)
+
+    def _shown(self, todo: Todo, **how: Any) -> Response:
+        # The owner's name changes without the todo's version, so it is part of the tag.
+        tag = etag(todo.version, todo.owner.username)
+        return tagged(self.request, Response(self.get_serializer(todo).data, **how), tag)
