@@ -30,7 +30,7 @@ def settle(username: str, *, rows: int = 5) -> Citizen:
         todos.add_todo(owner_id=user.id, title=f"todo {number}")
     counter_id = counter.open_counter(owner_id=user.id, name="tally")
     for number in range(rows):
-        counter.increment(counter_id=counter_id, owner_id=user.id, key=f"key {number}")
+        counter.increment(counter_id=counter_id, owner_id=user.id, key=f"key-{number}")
     counter.apply_pending_increments()
     return Citizen(user.id, counter_id)
 
