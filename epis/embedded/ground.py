@@ -22,8 +22,8 @@ from epis.processes import Account, run_as
 
 SYSTEM_USER = "epis-servers"
 
-# No LC_*, LANG or PG* of the caller's: a locale that does not exist, or a foreign PGPORT,
-# would keep a server from starting. LC_ALL=C exists everywhere.
+# No LC_*, LANG or PG* of the caller's: a locale that this machine does not have, or a PGPORT
+# that is no number, can keep a server from starting. LC_ALL=C exists everywhere.
 CLEAN_ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
 
 

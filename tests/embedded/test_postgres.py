@@ -75,7 +75,7 @@ class TestStart:
         for name, value in {
             "LC_ALL": "xx_NOWHERE",
             "LANG": "xx_NOWHERE",
-            "PGPORT": "1",
+            "PGPORT": "bogus",
             "PGDATA": "/nowhere",
             "PGHOST": "nowhere.invalid",
         }.items():
@@ -173,7 +173,8 @@ class TestStartAgain:
         kept = {path: path.read_text() for path in (pid_file, socket_lock)}
         first.kill()
         first.wait()
-        stranger = subprocess.Popen(["sleep", "60"])
+        # PostgreSQL takes a stranger for another postmaster only if it runs as the same user.
+        stranger = subprocess.Popen(["sleep", "60"], **processes.run_as(ground.servers_account()))
         for path, text in kept.items():
             path.write_text(text.replace(str(first.pid), str(stranger.pid)))
 

@@ -28,15 +28,6 @@ class TestStart:
             assert valkey.config_get("appendonly") == {"appendonly": "yes"}
             assert valkey.config_get("port") == {"port": "0"}
 
-    def test_survives_a_callers_locale(
-        self, locations: Locations, start: Start, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setenv("LC_ALL", "xx_NOWHERE")
-
-        start(Valkey(locations))
-
-        assert Valkey(locations).is_ready()
-
     def test_works_below_a_path_too_long_for_a_socket(
         self, deep_locations: Locations, start: Start
     ) -> None:
