@@ -1,0 +1,243 @@
+"""Accounts, sign-ins, deletions and the feed, for the people who run the service.
+
+An account is never deleted here, its deletion is requested. What proves something (the
+feed, deletions and their steps) may only be looked at.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib import admin, messages
+from django.contrib.admin import actions as django_actions
+from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils.html import format_html, format_html_join
+
+from apps.users.events import user_changed
+from apps.users.models import Deletion, DeletionStep, Session, Token, User, UserChange
+from apps.users.operations.deletions import (
+    cancel_deletion,
+    pause_deletion,
+    request_deletion,
+    resume_deletion,
+)
+from apps.users.operations.signing_in import end_session, revoke_token
+from kit.admin import ReadOnly
+from kit.errors import Refusal
+from kit.holdings import registered
+from kit.transactions import after_commit
+
+
+def rows_link(model: type[Model], **which: Any) -> str:
+    """A link to the list of these rows of a model, in whichever app."""
+    opts = model._meta
+    address = reverse(f"admin:{opts.app_label}_{opts.model_name}_changelist", query=which)
+    return format_html('<a href="{}">{}</a>', address, opts.verbose_name_plural)
+
+
+class AboutUser(ReadOnly):
+    """Rows that hold the id of an account, which outlives it."""
+
+    @admin.display(description="user")
+    def user_link(self, row: Session | UserChange | Deletion) -> str:
+        address = reverse("admin:users_user_change", args=[row.user_id])
+        return format_html('<a href="{}">{}</a>', address, row.user_id)
+
+
+@admin.register(User)
+class UserAdmin(DjangoUserAdmin):
+    ordering = ["-id"]
+    list_display = ["username", "email", "is_active", "is_staff", "closed_at", "created_at"]
+    list_filter = [
+        "is_active",
+        "is_staff",
+        "is_superuser",
+        ("closed_at", admin.EmptyFieldListFilter),
+        "created_at",
+    ]
+    search_fields = ["username", "email", "=id"]
+    show_full_result_count = False
+    readonly_fields = ["id", "rows", "closed_at", "last_login", "created_at", "updated_at"]
+    fieldsets = [
+        (None, {"fields": ["username", "email", "password", "id", "rows"]}),
+        (
+            "Permissions",
+            {"fields": ["is_active", "is_staff", "is_superuser", "groups", "user_permissions"]},
+        ),
+        ("Times", {"fields": ["last_login", "created_at", "updated_at", "closed_at"]}),
+    ]
+    add_fieldsets = [
+        (
+            None,
+            {
+                "classes": ["wide"],
+                "fields": ["username", "email", "usable_password", "password1", "password2"],
+            },
+        ),
+    ]
+    actions = ["delete_selected"]
+
+    @admin.display(description="What there is of it")
+    def rows(self, user: User) -> str:
+        """Links to the account's rows here, and in every app that keeps any for it."""
+        links = [rows_link(model, user_id=user.id) for model in (Session, Deletion, UserChange)]
+        links.append(rows_link(Token, user__id__exact=user.id))
+        for held in registered():
+            owned = [rows.model for rows in held.rows_of(user.id) if hasattr(rows.model, "owner")]
+            links += [rows_link(model, owner__id__exact=user.id) for model in owned]
+        return format_html_join(" · ", "{}", [[link] for link in links])
+
+    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        after_commit("default", lambda: user_changed.send(User))
+
+    def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        """From the list only: Django's page for one row deletes in a transaction of its own."""
+        return obj is None and super().has_delete_permission(request)
+
+    @admin.action(permissions=["delete"], description="Delete selected users and all they keep")
+    def delete_selected(
+        self, request: HttpRequest, queryset: QuerySet[User]
+    ) -> HttpResponse | None:
+        if not request.POST.get("post"):
+            return django_actions.delete_selected(self, request, queryset)  # asks whether to
+        self.log_deletions(request, queryset)
+        deletions = [request_deletion(user_id=user.id) for user in queryset]
+        told = "Closed at once: {}. What they keep is being deleted: see {}."
+        told = format_html(told, len(deletions), rows_link(Deletion))
+        self.message_user(request, told, messages.SUCCESS)
+        return None
+
+    def get_deleted_objects(
+        self, objs: Any, request: HttpRequest
+    ) -> tuple[list[Any], dict[str, int], set[str], list[Any]]:
+        """What the page that asks shows: the accounts, without each of their rows."""
+        return [str(user) for user in objs], {"users": len(objs)}, set(), []
+
+
+@admin.register(Token)
+class TokenAdmin(ReadOnly):
+    """Never shows a secret: only its hash is kept."""
+
+    fields = ["id", "name", "user", "created_at", "last_used_at", "expires_at"]
+    list_display = ["id", "name", "user", "created_at", "last_used_at", "expires_at"]
+    list_filter = ["created_at", "last_used_at", "expires_at"]
+    list_select_related = ["user"]
+    search_fields = ["name", "user__username", "=id", "=user__id"]
+    ordering = ["-id"]
+    actions = ["revoke"]
+
+    def has_revoke_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("users.delete_token")
+
+    @admin.action(permissions=["revoke"], description="Revoke selected tokens")
+    def revoke(self, request: HttpRequest, queryset: QuerySet[Token]) -> None:
+        for token in queryset:
+            revoke_token(token_id=token.id, user_id=token.user_id)
+        self.message_user(request, f"Revoked: {len(queryset)}.", messages.SUCCESS)
+
+
+@admin.register(Session)
+class SessionAdmin(AboutUser):
+    """For superusers only: a session's key, which its address here holds, is a way in."""
+
+    list_display = ["user_link", "expire_date"]
+    list_display_links = None
+    list_filter = ["expire_date"]
+    search_fields = ["=user_id"]
+    ordering = ["-expire_date"]
+    actions = ["end"]
+
+    def has_view_permission(self, request: HttpRequest, obj: Session | None = None) -> bool:
+        return bool(request.user.is_active and getattr(request.user, "is_superuser", False))
+
+    @admin.action(description="End selected sessions")
+    def end(self, request: HttpRequest, queryset: QuerySet[Session]) -> None:
+        for session in queryset:
+            end_session(session_key=session.session_key)
+        self.message_user(request, f"Ended: {len(queryset)}.", messages.SUCCESS)
+
+
+@admin.register(UserChange)
+class UserChangeAdmin(AboutUser):
+    list_display = ["position", "user_link"]
+    search_fields = ["=user_id"]
+    ordering = ["-position"]
+
+
+class DeletionSteps(admin.TabularInline):
+    model = DeletionStep
+    readonly_fields = ["app", "state", "deleted", "total", "started_at", "finished_at"]
+    extra = 0
+    can_delete = False
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+@admin.register(Deletion)
+class DeletionAdmin(AboutUser):
+    """Jobs to be watched and steered, and certificates."""
+
+    fields = [
+        "id",
+        "user_link",
+        "state",
+        "percent",
+        "requested_at",
+        "starts_at",
+        "finished_at",
+        "verified_at",
+    ]
+    list_display = [
+        "id",
+        "user_link",
+        "state",
+        "percent",
+        "requested_at",
+        "starts_at",
+        "finished_at",
+    ]
+    list_filter = ["state", "requested_at", "finished_at"]
+    search_fields = ["=id", "=user_id"]
+    ordering = ["-requested_at"]
+    inlines = [DeletionSteps]
+    actions = ["pause", "resume", "cancel"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Deletion]:
+        return super().get_queryset(request).prefetch_related("steps")
+
+    @admin.display(description="progress")
+    def percent(self, deletion: Deletion) -> str:
+        return f"{deletion.progress:.0%}"
+
+    def has_steer_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("users.change_deletion")
+
+    @admin.action(permissions=["steer"], description="Pause selected deletions")
+    def pause(self, request: HttpRequest, queryset: QuerySet[Deletion]) -> None:
+        self._steer(request, queryset, pause_deletion)
+
+    @admin.action(permissions=["steer"], description="Resume selected deletions")
+    def resume(self, request: HttpRequest, queryset: QuerySet[Deletion]) -> None:
+        self._steer(request, queryset, resume_deletion)
+
+    @admin.action(permissions=["steer"], description="Cancel selected deletions, if not begun")
+    def cancel(self, request: HttpRequest, queryset: QuerySet[Deletion]) -> None:
+        self._steer(request, queryset, cancel_deletion)
+
+    def _steer(
+        self,
+        request: HttpRequest,
+        queryset: QuerySet[Deletion],
+        move: Callable[..., Deletion],
+    ) -> None:
+        for deletion in queryset:
+            try:
+                moved = move(deletion_id=deletion.id)
+            except Refusal as refusal:
+                self.message_user(request, f"{deletion}: {refusal.message}", messages.ERROR)
+            else:
+                self.message_user(request, f"{moved} is {moved.state}.", messages.SUCCESS)
