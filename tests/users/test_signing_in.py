@@ -1,0 +1,289 @@
+"""Signing in: tokens over HTTP, the pages with a form, and the limit on tries."""
+
+import statistics
+import time
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
+
+from apps.users.models import Token, User
+from tests.clients import anonymous, client_of, send_json
+from tests.factories import PASSWORD, UserFactory
+
+pytestmark = pytest.mark.django_db(databases=["default"])
+
+TOKENS = "/api/auth/tokens/"
+PAGES = ["/api/auth/login/", "/admin/login/"]
+TRIES = 3
+
+
+@pytest.fixture
+def ada() -> User:
+    return UserFactory.create(username="ada", password=PASSWORD, is_staff=True)
+
+
+@pytest.fixture
+def few_tries(settings: Any) -> None:
+    settings.SIGN_IN_TRIES_PER_MINUTE = TRIES
+
+
+def sign_in(username: str = "ada", password: str = PASSWORD, **more: Any) -> Any:
+    address = more.pop("address", "127.0.0.1")
+    body = {"username": username, "password": password, **more}
+    return anonymous().post(TOKENS, body, REMOTE_ADDR=address)
+
+
+def me(token: str) -> Any:
+    return anonymous().get("/api/users/me/", headers={"Authorization": f"Bearer {token}"})
+
+
+class TestSignIn:
+    def test_gives_a_token_that_lets_in(self, ada: User) -> None:
+        response = sign_in(name="laptop")
+
+        assert response.status_code == 201
+        body = response.json()
+        assert body.keys() == {"id", "token", "name", "expires_at"}
+        assert (body["name"], body["expires_at"]) == ("laptop", None)
+        assert me(body["token"]).json()["id"] == str(ada.id)
+
+    def test_keeps_the_token_only_as_a_hash(self, ada: User) -> None:
+        secret = sign_in().json()["token"]
+
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT t::text FROM users_token t")
+            (row,) = cursor.fetchone()
+        assert str(ada.id) in row
+        assert secret not in row
+        assert secret.encode().hex() not in row
+
+    def test_takes_a_name_however_it_is_composed(self, ada: User) -> None:
+        UserFactory.create(username="andré", password=PASSWORD)
+
+        assert sign_in("andre\u0301").status_code == 201
+
+    def test_takes_no_notice_of_an_old_token(self, ada: User) -> None:
+        response = anonymous().post(
+            TOKENS,
+            {"username": "ada", "password": PASSWORD},
+            headers={"Authorization": "Bearer epis_old"},
+        )
+
+        assert response.status_code == 201
+
+    def test_gives_a_token_that_expires(self, ada: User) -> None:
+        body = sign_in(expires_in=3600).json()
+
+        expires_at = parse_datetime(body["expires_at"])
+        assert expires_at is not None
+        assert abs(expires_at - timezone.now() - timedelta(hours=1)) < timedelta(minutes=1)
+        assert me(body["token"]).status_code == 200
+
+        Token.objects.update(expires_at=timezone.now())
+        assert me(body["token"]).status_code == 401
+
+    @pytest.mark.parametrize(
+        "credentials",
+        [
+            {"username": "ada", "password": "wrong"},
+            {"username": "nobody", "password": PASSWORD},
+            {"username": "left", "password": PASSWORD},
+        ],
+        ids=["password", "unknown", "inactive"],
+    )
+    def test_is_refused_alike_whatever_is_wrong(self, ada: User, credentials: Any) -> None:
+        UserFactory.create(username="left", password=PASSWORD, is_active=False)
+
+        response = sign_in(**credentials)
+
+        assert response.status_code == 401
+        assert response["Content-Type"] == "application/problem+json"
+        assert response["WWW-Authenticate"] == "Bearer"
+        assert response.json() == {
+            "type": "about:blank",
+            "title": "Unauthorized",
+            "status": 401,
+            "detail": "The username or the password is wrong.",
+            "code": "authentication_failed",
+        }
+
+    def test_takes_as_long_for_an_unknown_name(self, ada: User) -> None:
+        def seconds(username: str) -> float:
+            started = time.perf_counter()
+            sign_in(username, "wrong")
+            return time.perf_counter() - started
+
+        known = statistics.median(seconds("ada") for _ in range(5))
+        unknown = statistics.median(seconds("nobody") for _ in range(5))
+
+        # Without the hashing it would take about a tenth.
+        assert 0.4 < unknown / known < 2.5
+
+    @pytest.mark.parametrize(
+        ("body", "field"),
+        [
+            (None, ""),
+            ([], ""),
+            ("ada", ""),
+            (7, ""),
+            ({}, "username"),
+            ({"username": None, "password": PASSWORD}, "username"),
+            ({"username": "", "password": PASSWORD}, "username"),
+            ({"username": "a\0", "password": PASSWORD}, "username"),
+            ({"username": "a" * 151, "password": PASSWORD}, "username"),
+            ({"username": 7, "password": PASSWORD}, "username"),
+            ({"username": True, "password": PASSWORD}, "username"),
+            ({"username": ["ada"], "password": PASSWORD}, "username"),
+            ({"username": {"ada": 1}, "password": PASSWORD}, "username"),
+            ({"username": "ada"}, "password"),
+            ({"username": "ada", "password": None}, "password"),
+            ({"username": "ada", "password": 7}, "password"),
+            ({"username": "ada", "password": "\0"}, "password"),
+            ({"username": "ada", "password": "p" * 1_001}, "password"),
+            ({"username": "ada", "password": PASSWORD, "name": "n" * 101}, "name"),
+            ({"username": "ada", "password": PASSWORD, "name": None}, "name"),
+            ({"username": "ada", "password": PASSWORD, "name": 1.5}, "name"),
+            ({"username": "ada", "password": PASSWORD, "expires_in": 0}, "expires_in"),
+            ({"username": "ada", "password": PASSWORD, "expires_in": -1}, "expires_in"),
+            ({"username": "ada", "password": PASSWORD, "expires_in": 1.5}, "expires_in"),
+            ({"username": "ada", "password": PASSWORD, "expires_in": True}, "expires_in"),
+            ({"username": "ada", "password": PASSWORD, "expires_in": "soon"}, "expires_in"),
+            ({"username": "ada", "password": PASSWORD, "expires_in": 10**30}, "expires_in"),
+            ({"username": "ada", "password": PASSWORD, "expires_in": 1e300}, "expires_in"),
+            ({"username": "ada", "password": PASSWORD, "expires_in": [1]}, "expires_in"),
+        ],
+    )
+    def test_names_the_field_that_it_cannot_take(self, body: Any, field: str) -> None:
+        response = send_json(anonymous(), "POST", TOKENS, body)
+
+        assert response.status_code == 400
+        assert field in {error["field"] for error in response.json()["errors"]}
+
+
+class TestToken:
+    def test_is_listed_without_its_secret(self, ada: User) -> None:
+        secret = sign_in(name="laptop").json()["token"]
+        UserFactory.create_batch(2)
+
+        response = anonymous().get(TOKENS, headers={"Authorization": f"Bearer {secret}"})
+
+        (token,) = response.json()["results"]
+        assert token.keys() == {"id", "name", "created_at", "expires_at", "last_used_at"}
+        assert token["name"] == "laptop"
+        assert token["last_used_at"] is not None
+        assert secret not in response.text
+
+    def test_that_was_never_used_says_so(self, ada: User) -> None:
+        client, unused = client_of(ada), sign_in().json()["id"]
+
+        assert client.get(f"{TOKENS}{unused}/").json()["last_used_at"] is None
+
+    def test_lets_nobody_in_once_revoked(self, ada: User) -> None:
+        body = sign_in().json()
+
+        response = client_of(ada).delete(f"{TOKENS}{body['id']}/")
+
+        assert (response.status_code, response.content) == (204, b"")
+        assert me(body["token"]).status_code == 401
+
+    def test_of_somebody_else_is_not_there(self, ada: User) -> None:
+        body = sign_in().json()
+        stranger = client_of(UserFactory.create(is_staff=True))
+
+        assert stranger.get(f"{TOKENS}{body['id']}/").status_code == 404
+        assert stranger.delete(f"{TOKENS}{body['id']}/").status_code == 404
+        assert me(body["token"]).status_code == 200
+
+    @pytest.mark.parametrize("secret", ["", "x", "epis_", "Bearer", "a b", "é" * 10, "0" * 5_000])
+    def test_that_is_not_known_is_refused(self, secret: str) -> None:
+        response = me(secret)
+
+        assert response.status_code == 401
+        assert response["WWW-Authenticate"] == "Bearer"
+        assert response.json()["code"] == "authentication_failed"
+
+    def test_lets_nobody_in_while_the_account_is_inactive(self, ada: User) -> None:
+        client = client_of(ada)
+        User.objects.update(is_active=False)
+
+        assert client.get("/api/users/me/").status_code == 401
+
+    def test_list_is_for_the_signed_in(self) -> None:
+        response = anonymous().get(TOKENS)
+
+        assert (response.status_code, response.json()["code"]) == (401, "not_authenticated")
+
+
+@pytest.mark.usefixtures("few_tries")
+class TestTries:
+    def test_from_one_address_are_limited(self, ada: User) -> None:
+        for number in range(TRIES):
+            assert sign_in(f"name{number}").status_code == 401
+
+        response = sign_in()
+
+        assert response.status_code == 429
+        assert response.json()["code"] == "throttled"
+        assert 1 <= int(response["Retry-After"]) <= 60
+        assert sign_in(address="127.0.0.2").status_code == 201
+
+    def test_of_one_name_are_limited_whatever_the_address_and_case(self, ada: User) -> None:
+        for number in range(TRIES):
+            assert sign_in("ADA", address=f"10.0.0.{number}").status_code == 401
+
+        assert sign_in(address="10.0.1.1").status_code == 429
+        assert sign_in("nobody", address="10.0.1.2").status_code == 401
+
+    def test_are_allowed_again_when_the_minute_is_over(self, ada: User) -> None:
+        for _ in range(TRIES + 1):
+            refused = sign_in(password="wrong")
+        assert refused.status_code == 429
+
+        with connection.cursor() as cursor:
+            cursor.execute("UPDATE users_signintries SET window_ends_at = now()")
+
+        assert sign_in().status_code == 201
+
+    @pytest.mark.parametrize("page", PAGES)
+    def test_on_the_pages_with_a_form_count_too(self, ada: User, page: str) -> None:
+        browser = Client(raise_request_exception=False, headers={"Accept": "text/html"})
+        for _ in range(TRIES):
+            browser.post(page, {"username": "ada", "password": "wrong"})
+
+        response = browser.post(page, {"username": "ada", "password": PASSWORD})
+
+        assert response.status_code == 429
+        assert "Too many tries" in response.text
+        assert sign_in().status_code == 429
+
+
+class TestPage:
+    @pytest.mark.parametrize("page", PAGES)
+    def test_signs_in(self, ada: User, page: str) -> None:
+        browser = Client()
+
+        response = browser.post(page, {"username": "ada", "password": PASSWORD})
+
+        assert response.status_code == 302
+        assert browser.get("/api/users/me/").json()["id"] == str(ada.id)
+
+    @pytest.mark.parametrize("page", PAGES)
+    def test_refuses_wrong_credentials(self, ada: User, page: str) -> None:
+        browser = Client()
+
+        response = browser.post(page, {"username": "ada", "password": "wrong"})
+
+        assert "Please enter" in response.text
+        assert browser.get("/api/users/me/").status_code == 401
+
+    def test_signs_out(self, ada: User) -> None:
+        browser = Client()
+        browser.force_login(ada)
+
+        assert browser.post("/api/auth/logout/").status_code == 302
+        assert browser.get("/api/users/me/").status_code == 401
