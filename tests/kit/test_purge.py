@@ -1,0 +1,128 @@
+"""Purging an owner in chunks: every row once, counted exactly, wherever it was interrupted."""
+
+from uuid import UUID
+
+import pytest
+
+from kit import holdings
+from kit.holdings import Holdings
+from kit.ids import new_id
+from tests.kit.killing import Killed, killed_after
+from tests.people import EVERYWHERE, settle
+from tests.racing import race
+
+ROWS = {"todos": 5, "counter": 6}  # five increments and their counter
+
+
+@pytest.fixture(params=["todos", "counter"])
+def held(request: pytest.FixtureRequest) -> Holdings:
+    return next(held for held in holdings.registered() if held.app == request.param)
+
+
+def purge(held: Holdings, owner_id: UUID) -> int:
+    """Begin a purge, or go on with one, in chunks of two; the rows deleted in all."""
+    held.entomb(owner_id)
+    while not (purged := held.purge_chunk(owner_id, rows=2)).finished:
+        pass
+    return purged.deleted
+
+
+@pytest.mark.django_db(databases=EVERYWHERE)
+class TestPurge:
+    def test_deletes_everything_of_one_owner_and_nothing_of_another(self, held: Holdings) -> None:
+        leaver, stayer = settle("leaver"), settle("stayer")
+
+        assert purge(held, leaver.id) == ROWS[held.app]
+
+        assert held.is_purged(leaver.id)
+        assert held.count(leaver.id) == 0
+        assert held.count(stayer.id) == ROWS[held.app]
+
+    def test_repeated_counts_nothing_twice(self, held: Holdings) -> None:
+        leaver = settle("leaver")
+        purge(held, leaver.id)
+
+        assert purge(held, leaver.id) == ROWS[held.app]
+
+        assert held.is_purged(leaver.id)
+
+    def test_of_one_who_was_never_here_is_a_tombstone_all_the_same(self, held: Holdings) -> None:
+        stranger = new_id()
+
+        assert purge(held, stranger) == 0
+
+        assert held.owners._default_manager.get(id=stranger).tombstoned_at
+
+    def test_is_refused_without_a_tombstone(self, held: Holdings) -> None:
+        citizen = settle("citizen")
+
+        with pytest.raises(RuntimeError, match="without a tombstone"):
+            held.purge_chunk(citizen.id)
+
+        assert held.count(citizen.id) == ROWS[held.app]
+
+    def test_takes_no_more_at_once_than_it_was_told(self, held: Holdings) -> None:
+        leaver = settle("leaver")
+        held.entomb(leaver.id)
+
+        first = held.purge_chunk(leaver.id, rows=2)
+
+        assert (first.deleted, first.finished) == (2, False)
+        assert not held.is_purged(leaver.id)
+        assert held.count(leaver.id) == ROWS[held.app] - 2
+
+
+@pytest.mark.django_db(databases=EVERYWHERE)
+class TestEntomb:
+    def test_says_how_many_rows_there_were_however_far_the_purge_is(self, held: Holdings) -> None:
+        leaver = settle("leaver")
+
+        totals = [held.entomb(leaver.id)]
+        while not held.purge_chunk(leaver.id, rows=2).finished:
+            totals.append(held.entomb(leaver.id))
+
+        assert set(totals) == {ROWS[held.app]}
+
+    def test_keeps_when_it_was_first_done(self, held: Holdings) -> None:
+        leaver = settle("leaver")
+        held.entomb(leaver.id)
+        first = held.owners._default_manager.get(id=leaver.id)
+
+        held.entomb(leaver.id)
+
+        again = held.owners._default_manager.get(id=leaver.id)
+        assert again.tombstoned_at == first.tombstoned_at
+        assert again.username == ""
+
+
+@pytest.mark.django_db(databases=EVERYWHERE, transaction=True)
+class TestInterrupted:
+    def test_counts_exactly_after_whichever_statement_it_was_killed(self, held: Holdings) -> None:
+        number, was_killed = 0, True
+        while was_killed:
+            number += 1
+            leaver = settle(f"leaver{number}")
+
+            was_killed = purge_killed_after(held, leaver.id, number)
+
+            assert purge(held, leaver.id) == ROWS[held.app]
+            assert held.count(leaver.id) == 0
+        assert number > 4 * ROWS[held.app], "it was hardly ever killed"
+
+    def test_counts_exactly_with_two_at_it(self, held: Holdings) -> None:
+        leaver = settle("leaver", rows=40)
+        everything = held.count(leaver.id)
+
+        answers = race(*[lambda: purge(held, leaver.id)] * 2)
+
+        assert answers == [everything] * 2
+
+
+def purge_killed_after(held: Holdings, owner_id: UUID, number: int) -> bool:
+    """Purge and die after so many statements. Whether there were as many."""
+    try:
+        with killed_after(held.alias, number=number):
+            purge(held, owner_id)
+    except Killed:
+        return True
+    return False
