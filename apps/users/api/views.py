@@ -108,7 +108,8 @@ class TokenViewSet(
             "name": token.name,
             "expires_at": token.expires_at,
         }
-        return Response(NewTokenSerializer(shown).data, status=status.HTTP_201_CREATED)
+        # A dict, so that the page of the browsable API does not take it for the form's content.
+        return Response(dict(NewTokenSerializer(shown).data), status=status.HTTP_201_CREATED)
 
     @extend_schema(summary="Revoke a token")
     def destroy(self, request: Request, id: UUID) -> Response:
@@ -179,7 +180,7 @@ class UserViewSet(
         user = self.get_object()
         deletion = request_deletion(user_id=user.id)
         return Response(
-            DeletionSerializer(deletion).data,
+            dict(DeletionSerializer(deletion).data),  # no content for the form of an account
             status=status.HTTP_202_ACCEPTED,
             headers={"Location": reverse("deletion-detail", args=[deletion.id])},
         )
