@@ -8,7 +8,7 @@ import pytest
 from django.test import Client
 
 from apps.users import public as users
-from apps.users.models import Deletion, User
+from apps.users.models import Deletion, Session, Token, User
 from tasks import cascade
 from tests.clients import anonymous, client_of
 from tests.factories import PASSWORD, UserFactory
@@ -69,6 +69,7 @@ class TestDeleteUser:
         assert token.get("/api/users/me/").status_code == 401
         assert browser.get("/api/users/me/").status_code == 401
         assert sign_in("ada", PASSWORD) == 401
+        assert Session.objects.count() == Token.objects.count() == 0
 
     def test_is_in_the_feed_at_once(self) -> None:
         ada = UserFactory.create()
@@ -167,6 +168,16 @@ class TestDeletion:
 
         assert response.status_code == 404
         assert response["Content-Type"] == "application/problem+json"
+
+    def test_leaves_no_session_that_was_begun_meanwhile(self) -> None:
+        ada, browser = UserFactory.create(), Client()
+        delete(ada)
+        browser.force_login(ada)
+
+        assert browser.get("/api/users/me/").status_code == 401
+
+        cascade.advance_deletions()
+        assert Session.objects.count() == 0
 
     def test_has_an_id_that_cannot_be_guessed(self) -> None:
         deletion = delete(UserFactory.create()).json()
