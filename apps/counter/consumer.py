@@ -23,9 +23,8 @@ SMALLEST, LARGEST = -(2**63), 2**63 - 1
 # they cannot overflow; a counter that one of its sums would carry out of range is left out
 # and returned, to be settled one by one.
 #
-# It cannot deadlock with a purge. SKIP LOCKED passes over increments that one is deleting at
-# this moment. NO KEY lets one that has deleted the counter, and for which we may be waiting,
-# find at its commit that the counter still has increments, and give up.
+# SKIP LOCKED passes over increments that a purge is deleting at this moment. It would have
+# their counter locked already, for which we may be waiting.
 APPLY_BATCH = """
 WITH batch AS MATERIALIZED (
     SELECT id, counter_id, amount
@@ -33,7 +32,7 @@ WITH batch AS MATERIALIZED (
     WHERE settled_at IS NULL
     ORDER BY id
     LIMIT %(limit)s
-    FOR NO KEY UPDATE SKIP LOCKED
+    FOR UPDATE SKIP LOCKED
 ), running AS (
     SELECT batch.id, batch.counter_id, batch.amount,
            counter.value::numeric + sum(batch.amount) OVER (
@@ -88,7 +87,7 @@ def _settle_one_by_one(counter_id: UUID, limit: int) -> None:
     counter = Counter.objects.select_for_update(no_key=True).get(id=counter_id)
     pending = Increment.objects.filter(counter=counter, settled_at=None).order_by("id")
     now = timezone.now()
-    increments = list(pending.select_for_update(skip_locked=True, no_key=True)[:limit])
+    increments = list(pending.select_for_update(skip_locked=True)[:limit])
     for increment in increments:
         increment.settled_at = now
         if SMALLEST <= counter.value + increment.amount <= LARGEST:

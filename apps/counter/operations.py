@@ -117,18 +117,17 @@ def purge_deleted_counters() -> bool:
 def _purge_chunk(counter_id: UUID) -> bool:
     """Delete a chunk of the ledger, and behind the last one the counter. True when done.
 
-    Passes over increments that the consumer or another purge has locked, so that none of
-    them waits for another. The counter's row is locked last: the consumer, too, locks
-    increments first and counters second.
+    The counter is locked first: other purges wait, and until we have committed no further
+    increment of it can be. Increments that somebody else has locked are left to a later look,
+    for the consumer locks them before their counter, and may be waiting for us.
     """
-    try:
-        with durable(ALIAS):
-            ledger = Increment.objects.filter(counter=counter_id)
-            free = ledger.select_for_update(skip_locked=True).values("pk")
-            rows, _ = ledger.filter(pk__in=free[:CHUNK_ROWS]).delete()
-            if rows == CHUNK_ROWS:
-                return False
-            Counter.objects.filter(id=counter_id).exclude(deleted_at=None).delete()
-    except IntegrityError:  # there still are increments: locked ones, or one that came in late
-        return False
+    with durable(ALIAS):
+        doomed = Counter.objects.filter(id=counter_id).exclude(deleted_at=None)
+        list(doomed.select_for_update())
+        ledger = Increment.objects.filter(counter=counter_id)
+        free = ledger.select_for_update(skip_locked=True).values("pk")
+        ledger.filter(pk__in=free[:CHUNK_ROWS]).delete()
+        if ledger.exists():
+            return False
+        doomed.delete()
     return True

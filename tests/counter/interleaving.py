@@ -7,8 +7,6 @@ from typing import Any
 
 from django.db import connections
 
-from tests.polling import wait_for
-
 ALIAS = "counter"
 PATIENCE = 20
 
@@ -81,20 +79,6 @@ def dying_at(number: int) -> Iterator[None]:
 
 class Died(BaseException):
     """Stands for the process being killed."""
-
-
-def wait_until_blocked(sessions: int = 1) -> None:
-    """Wait until so many sessions of this database wait for another's lock."""
-    with connections[ALIAS].cursor() as cursor:
-
-        def blocked() -> bool:
-            cursor.execute(
-                "SELECT count(*) FROM pg_stat_activity "
-                "WHERE datname = current_database() AND wait_event_type = 'Lock'"
-            )
-            return bool(cursor.fetchone()[0] >= sessions)
-
-        wait_for(f"{sessions} sessions waiting for a lock", blocked, seconds=PATIENCE)
 
 
 def terminate_other_sessions() -> None:

@@ -9,7 +9,7 @@ from apps.counter import public as counter
 from apps.counter.consumer import LARGEST, SMALLEST, apply_batch
 from apps.counter.models import Counter, Increment
 from apps.users.models import User
-from tests.counter.conftest import Start
+from tests.conftest import Start
 from tests.counter.interleaving import (
     Died,
     Pause,
@@ -17,15 +17,15 @@ from tests.counter.interleaving import (
     paused_after,
     rewritten,
     terminate_other_sessions,
-    wait_until_blocked,
 )
 from tests.counter.ledger import faults_of
+from tests.racing import wait_until_blocked
 
 pytestmark = pytest.mark.django_db(databases=["default", "counter"], transaction=True)
 
 LOCK = "pg_advisory_xact_lock(%s)"
 NO_LOCK = "%s"
-APPLYING = "FOR NO KEY UPDATE SKIP LOCKED"
+APPLYING = "FOR UPDATE SKIP LOCKED"
 
 
 @pytest.fixture
@@ -195,7 +195,7 @@ class TestLock:
         first = start(consume_and_pause)
         pause.wait_until_reached()
         second = start(consume)
-        wait_until_blocked()
+        wait_until_blocked(1, using="counter")
         pause.end()
         first.result()
         second.result()

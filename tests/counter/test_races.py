@@ -8,8 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from django.db import connections
-from django.utils import timezone
+from django.db import IntegrityError, connections
 
 from apps.counter import public as counter
 from apps.counter.consumer import apply_batch
@@ -24,17 +23,19 @@ from apps.counter.owners import COUNTERS
 from apps.users.models import User
 from kit.directory import Viewer
 from kit.holdings import OwnerIsGone
-from tests.counter.conftest import Start, signed_in
-from tests.counter.interleaving import Pause, paused_after, rewritten, wait_until_blocked
+from tests.clients import client_of
+from tests.conftest import Start
+from tests.counter.interleaving import Pause, paused_after, rewritten
 from tests.counter.ledger import faults_of
+from tests.racing import wait_until_blocked
 
 pytestmark = pytest.mark.django_db(databases=["default", "counter"], transaction=True)
 
 FENCE = "FOR SHARE"
 ACCEPTING = 'INSERT INTO "counter_increment"'
-APPLYING = "FOR NO KEY UPDATE SKIP LOCKED"
+APPLYING = "FOR UPDATE SKIP LOCKED"
 DELETING_INCREMENTS = 'DELETE FROM "counter_increment"'
-DELETING_THE_COUNTER = 'DELETE FROM "counter_counter"'
+LOCKING_THE_COUNTER = 'FROM "counter_counter" WHERE ("counter_counter"."id"'
 
 
 @pytest.fixture
@@ -47,7 +48,7 @@ class TestManyAtOnce:
         self, ada: User, tally: UUID, start: Start
     ) -> None:
         """500 increments from 20 threads, every second one sent twice, the consumer at work."""
-        clients = [signed_in(ada) for _ in range(20)]
+        clients = [client_of(ada) for _ in range(20)]
         keys = [f"key-{number}" for number in range(500)]
         sent = keys + keys[::2]
         random.shuffle(sent)
@@ -83,7 +84,7 @@ class TestUniqueKey:
         first = start(self.accept, ada, tally, pause)
         pause.wait_until_reached()
         second = start(accept_increment, counter_id=tally, viewer=Viewer(ada.id), key="k")
-        wait_until_blocked()
+        wait_until_blocked(1, using="counter")
         pause.end()
 
         (receipt, is_new), (again, again_is_new) = first.result(), second.result()
@@ -123,7 +124,7 @@ class TestFence:
         accepting = start(self.accept, ada, tally, FENCE, pause)
         pause.wait_until_reached()
         entombing = start(COUNTERS.entomb, ada.id)
-        wait_until_blocked()
+        wait_until_blocked(1, using="counter")
         pause.end()
 
         accepting.result()
@@ -177,34 +178,11 @@ class TestFence:
 class TestDeletedCounter:
     """A ledger that is being removed while its increments arrive and are applied."""
 
-    def test_goes_on_after_an_increment_that_came_in_late(
+    def test_refuses_the_increment_that_it_did_not_wait_for(
         self, ada: User, tally: UUID, start: Start
     ) -> None:
         pause = Pause()
-
-        def delete() -> bool:
-            with paused_after(DELETING_INCREMENTS, pause):
-                return delete_counter(counter_id=tally, viewer=Viewer(ada.id))
-
-        deleting = start(delete)
-        pause.wait_until_reached()
-        Increment.objects.create(counter_id=tally, key="late", amount=1)
-        pause.end()
-
-        assert deleting.result() is False
-        assert purge_deleted_counters() is False
-        assert not Counter.objects.exists()
-
-    def test_refuses_the_increment_whose_counter_went_before_it_was_committed(
-        self, ada: User, tally: UUID, start: Start
-    ) -> None:
-        pause = Pause()
-
-        def accept_late() -> None:
-            with paused_after('SELECT "counter_increment"', pause):
-                counter.increment(counter_id=tally, owner_id=ada.id)
-
-        accepting = start(accept_late)
+        accepting = start(self.increment_and_pause, ada, tally, pause)
         pause.wait_until_reached()
         assert delete_counter(counter_id=tally, viewer=Viewer(ada.id)) is True
         pause.end()
@@ -212,28 +190,35 @@ class TestDeletedCounter:
         assert isinstance(accepting.exception(), CounterNotFound)
         assert not Increment.objects.exists()
 
+    def test_keeps_an_increment_from_being_committed_behind_it(
+        self, ada: User, tally: UUID, start: Start
+    ) -> None:
+        pause = Pause()
+        deleting = start(self.delete_and_pause, ada, tally, DELETING_INCREMENTS, pause)
+        pause.wait_until_reached()
+        late = start(Increment.objects.create, counter_id=tally, key="late", amount=1)
+        wait_until_blocked(1, using="counter")
+        pause.end()
+
+        assert deleting.result() is True
+        assert isinstance(late.exception(), IntegrityError)
+
     def test_refuses_the_retry_whose_first_receipt_went_meanwhile(
         self, ada: User, tally: UUID, start: Start
     ) -> None:
         counter.increment(counter_id=tally, owner_id=ada.id, key="k")
         pause = Pause()
-
-        def retry() -> None:
-            with paused_after(ACCEPTING, pause):
-                counter.increment(counter_id=tally, owner_id=ada.id, key="k")
-
-        retrying = start(retry)
+        retrying = start(self.increment_and_pause, ada, tally, pause)
         pause.wait_until_reached()
         delete_counter(counter_id=tally, viewer=Viewer(ada.id))
         pause.end()
 
         assert isinstance(retrying.exception(), CounterNotFound)
 
-    def test_is_left_to_a_later_look_while_the_consumer_is_at_it(
+    def test_waits_for_a_consumer_that_has_its_increments(
         self, ada: User, tally: UUID, start: Start
     ) -> None:
         counter.increment(counter_id=tally, owner_id=ada.id)
-        Counter.objects.update(deleted_at=timezone.now())
         pause = Pause()
 
         def consume() -> None:
@@ -242,86 +227,73 @@ class TestDeletedCounter:
 
         consumer = start(consume)
         pause.wait_until_reached()
-        purging = start(purge_deleted_counters)
-        wait_until_blocked()
+        deleting = start(delete_counter, counter_id=tally, viewer=Viewer(ada.id))
+        wait_until_blocked(1, using="counter")
         pause.end()
 
         consumer.result()
-        assert purging.result() is True
-        assert purge_deleted_counters() is False
-        assert not Counter.objects.exists()
+        assert deleting.result() is True
 
-    def test_is_passed_over_by_the_consumer_while_it_is_being_removed(
-        self, ada: User, tally: UUID, start: Start
-    ) -> None:
+    def test_is_passed_over_by_the_consumer(self, ada: User, tally: UUID, start: Start) -> None:
         other = counter.open_counter(owner_id=ada.id, name="other")
         counter.increment(counter_id=tally, owner_id=ada.id)
         counter.increment(counter_id=other, owner_id=ada.id)
         pause = Pause()
-
-        def delete() -> bool:
-            with paused_after(DELETING_INCREMENTS, pause):
-                return delete_counter(counter_id=tally, viewer=Viewer(ada.id))
-
-        deleting = start(delete)
+        deleting = start(self.delete_and_pause, ada, tally, DELETING_INCREMENTS, pause)
         pause.wait_until_reached()
-        assert apply_batch() == 1
-        pause.end()
 
+        assert apply_batch() == 1
+
+        pause.end()
         assert deleting.result() is True
         assert Counter.objects.get().value == 1
 
-    def test_gives_up_rather_than_wait_for_a_consumer_that_waits_for_it(
+    def test_leaves_increments_to_a_consumer_that_waits_for_it(
         self, ada: User, tally: UUID, start: Start
     ) -> None:
-        deleting, consumer = self.meet_at_the_counter(ada, tally, start, APPLYING)
+        deleting, consumer = self.meet(ada, tally, start, "SKIP LOCKED")
 
         assert (deleting.result(), consumer.result()) == (False, 1)
         assert purge_deleted_counters() is False
         assert not Counter.objects.exists()
 
-    def test_would_wait_for_ever_if_the_consumer_locked_increments_for_update(
-        self, ada: User, tally: UUID, start: Start
-    ) -> None:
-        both = self.meet_at_the_counter(ada, tally, start, "FOR UPDATE SKIP LOCKED")
+    def test_would_wait_for_ever_if_it_did_not(self, ada: User, tally: UUID, start: Start) -> None:
+        both = self.meet(ada, tally, start, "")
 
         failures = [str(each.exception()) for each in both if each.exception()]
         assert len(failures) == 1
         assert "deadlock detected" in failures[0]
 
-    def meet_at_the_counter(
-        self, ada: User, tally: UUID, start: Start, locking: str
-    ) -> tuple[Any, Any]:
-        """The consumer has an increment that came in late, and waits for its deleted counter."""
-        at_increments, at_counter = Pause(), Pause()
+    def meet(self, ada: User, tally: UUID, start: Start, passing_over: str) -> tuple[Any, Any]:
+        """The purge has the counter and wants its increments, the consumer the reverse."""
+        counter.increment(counter_id=tally, owner_id=ada.id)
+        pause = Pause()
 
         def delete() -> bool:
-            with (
-                paused_after(DELETING_INCREMENTS, at_increments),
-                paused_after(DELETING_THE_COUNTER, at_counter),
-            ):
-                return delete_counter(counter_id=tally, viewer=Viewer(ada.id))
-
-        def consume() -> int:
-            with rewritten(APPLYING, locking):
-                return apply_batch()
+            with rewritten("SKIP LOCKED", passing_over):
+                return self.delete_and_pause(ada, tally, LOCKING_THE_COUNTER, pause)
 
         deleting = start(delete)
-        at_increments.wait_until_reached()
-        Increment.objects.create(counter_id=tally, key="late", amount=1)
-        at_increments.end()
-        at_counter.wait_until_reached()
-        consumer = start(consume)
-        wait_until_blocked()
-        at_counter.end()
+        pause.wait_until_reached()
+        consumer = start(apply_batch)
+        wait_until_blocked(1, using="counter")
+        pause.end()
         return deleting, consumer
+
+    def increment_and_pause(self, owner: User, counter_id: UUID, pause: Pause) -> None:
+        with paused_after(ACCEPTING, pause):
+            counter.increment(counter_id=counter_id, owner_id=owner.id, key="k")
+
+    def delete_and_pause(self, owner: User, counter_id: UUID, statement: str, pause: Pause) -> bool:
+        with paused_after(statement, pause):
+            return delete_counter(counter_id=counter_id, viewer=Viewer(owner.id))
 
 
 class TestTurmoil:
     def test_of_deletions_leaves_every_other_counter_right(
         self, ada: User, bob: User, start: Start, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Two consumers, counters deleted one after the other, an account purged, no deadlock."""
+        """Two consumers and three purges, and an account that goes, and no deadlock."""
         monkeypatch.setattr("apps.counter.operations.CHUNK_ROWS", 7)
         kept = counter.open_counter(owner_id=ada.id, name="kept")
         doomed = [counter.open_counter(owner_id=ada.id, name=f"{n}") for n in range(6)]
@@ -348,12 +320,13 @@ class TestTurmoil:
             start(delete_all),
         ]
 
-        def consume() -> None:
+        def sweep() -> None:
             while not all(each.done() for each in counting):
                 apply_batch(limit=11)
+                purge_deleted_counters()
 
-        consuming = [start(consume), start(consume)]
-        for each in [*counting, *consuming]:
+        sweeping = [start(sweep), start(sweep)]
+        for each in [*counting, *sweeping]:
             each.result()
 
         while purge_deleted_counters():
