@@ -31,9 +31,17 @@ def configure() -> None:
         broker_url=settings.BROKER_URL,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
-        # redis-py's own five seconds would cut the workers' blocking reads short.
-        broker_transport_options={"socket_timeout": 30, "socket_connect_timeout": 2},
-        task_queues=[Queue(COUNTER_QUEUE), Queue(BACKGROUND_QUEUE)],
+        broker_transport_options={
+            # By default a broker that hangs would hold its callers for ever. A worker's
+            # blocking reads take a second each, so none of them is cut short.
+            "socket_timeout": 10,
+            "socket_connect_timeout": 2,
+            # By default six seconds of retries; the doorbells' thread makes its own.
+            "max_retries": 0,
+        },
+        task_queues=[
+            Queue(name, routing_key=name) for name in (COUNTER_QUEUE, BACKGROUND_QUEUE)
+        ],
         task_default_queue=BACKGROUND_QUEUE,
         task_create_missing_queues=False,
         task_routes={"counter.apply_pending_increments": {"queue": COUNTER_QUEUE}},

@@ -11,7 +11,6 @@ import os
 import threading
 
 from celery import current_app
-from kombu.exceptions import OperationalError
 
 logger = logging.getLogger(__name__)
 
@@ -65,7 +64,7 @@ class Ringer:
         try:
             for name in sorted(names):
                 current_app.tasks[name].apply_async(retry=False)
-        except (OperationalError, OSError) as error:
+        except Exception as error:  # whatever it is, this thread must live to ring again
             if not self._broker_is_away:
                 logger.warning("the broker is away, the sweep takes over: %s", error)
             self._broker_is_away = True
