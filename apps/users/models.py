@@ -12,6 +12,7 @@ from django.contrib.sessions.backends.base import SessionBase
 from django.contrib.sessions.base_session import AbstractBaseSession
 from django.db import models
 from django.db.models.functions import Upper
+from django.utils import timezone
 from django.utils.module_loading import import_string
 
 from kit.ids import new_id
@@ -120,7 +121,7 @@ class Deletion(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     user_id = models.UUIDField(editable=False, db_index=True)
     state = models.CharField(max_length=9, choices=State, default=State.SCHEDULED, editable=False)
-    requested_at = models.DateTimeField(auto_now_add=True)
+    requested_at = models.DateTimeField(default=timezone.now, editable=False)
     starts_at = models.DateTimeField(editable=False)
     finished_at = models.DateTimeField(null=True, editable=False)
     verified_at = models.DateTimeField(null=True, editable=False)

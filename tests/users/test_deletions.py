@@ -43,6 +43,7 @@ class TestDeleteUser:
         }
         assert body["user_id"] == str(ada.id)
         assert (body["state"], body["progress"]) == ("scheduled", 0)
+        assert body["starts_at"] == body["requested_at"]
         assert (body["finished_at"], body["certificate"]) == (None, None)
         assert body["steps"] == [
             {

@@ -6,6 +6,7 @@ import django.contrib.auth.models
 import django.contrib.auth.validators
 import django.db.models.deletion
 import django.db.models.functions.text
+import django.utils.timezone
 from django.conf import settings
 from django.db import migrations, models
 
@@ -175,7 +176,10 @@ class Migration(migrations.Migration):
                         max_length=9,
                     ),
                 ),
-                ("requested_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "requested_at",
+                    models.DateTimeField(default=django.utils.timezone.now, editable=False),
+                ),
                 ("starts_at", models.DateTimeField(editable=False)),
                 ("finished_at", models.DateTimeField(editable=False, null=True)),
                 ("verified_at", models.DateTimeField(editable=False, null=True)),

@@ -6,7 +6,7 @@ registered holdings, worked by `tasks.cascade`, and reported back.
 """
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
 from django.conf import settings
@@ -35,7 +35,7 @@ def request_deletion(*, user_id: UUID) -> Deletion:
     grace = timedelta(seconds=settings.DELETION_GRACE_SECONDS)
     with durable(ALIAS):
         if _close(user_id):
-            return _open_deletion(user_id, starts_at=timezone.now() + grace)
+            return _open_deletion(user_id, grace)
     deletion = find_open_deletion(user_id)
     if deletion is None:
         raise UserNotFound
@@ -51,7 +51,7 @@ def reopen_deletion(*, user_id: UUID) -> None:
     try:
         with durable(ALIAS):
             _close(user_id)
-            _open_deletion(user_id, starts_at=timezone.now())
+            _open_deletion(user_id, timedelta(0))
     except IntegrityError:
         if find_open_deletion(user_id) is None:
             raise
@@ -66,8 +66,9 @@ def _close(user_id: UUID) -> bool:
     return bool(closed)
 
 
-def _open_deletion(user_id: UUID, *, starts_at: datetime) -> Deletion:
-    deletion = Deletion.objects.create(user_id=user_id, starts_at=starts_at)
+def _open_deletion(user_id: UUID, grace: timedelta) -> Deletion:
+    now = timezone.now()
+    deletion = Deletion.objects.create(user_id=user_id, requested_at=now, starts_at=now + grace)
     DeletionStep.objects.bulk_create(
         DeletionStep(deletion=deletion, app=holdings.app) for holdings in registered()
     )
