@@ -64,7 +64,8 @@ class Holdings:
     def admitted(self, owner_id: UUID) -> Iterator[None]:
         """A durable transaction in which rows for `owner_id` may be created.
 
-        A share lock on the owner's row holds off the tombstone until the block commits.
+        A lock on the owner's row holds off the tombstone until the block commits. It is the
+        weakest that does: others may be admitted meanwhile, and the owner renamed.
         Raises OwnerIsGone for a tombstone, and for an id the directory does not know.
         """
         if not self.owners._default_manager.filter(id=owner_id).exists():
@@ -73,7 +74,7 @@ class Holdings:
             with connections[self.alias].cursor() as cursor:
                 table = self.owners._meta.db_table
                 cursor.execute(
-                    f"SELECT tombstoned_at IS NULL FROM {table} WHERE id = %s FOR SHARE",
+                    f"SELECT tombstoned_at IS NULL FROM {table} WHERE id = %s FOR KEY SHARE",
                     [owner_id],
                 )
                 row = cursor.fetchone()

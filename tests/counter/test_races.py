@@ -13,7 +13,7 @@ from django.db import IntegrityError, connections
 from apps.counter import public as counter
 from apps.counter.consumer import apply_batch
 from apps.counter.errors import CounterNotFound
-from apps.counter.models import Counter, Increment
+from apps.counter.models import Counter, Increment, Owner
 from apps.counter.operations import (
     accept_increment,
     delete_counter,
@@ -31,7 +31,7 @@ from tests.racing import wait_until_blocked
 
 pytestmark = pytest.mark.django_db(databases=["default", "counter"], transaction=True)
 
-FENCE = "FOR SHARE"
+FENCE = "FOR KEY SHARE"
 ACCEPTING = 'INSERT INTO "counter_increment"'
 APPLYING = "FOR UPDATE SKIP LOCKED"
 DELETING_INCREMENTS = 'DELETE FROM "counter_increment"'
@@ -135,6 +135,20 @@ class TestFence:
             counter.increment(counter_id=tally, owner_id=ada.id)
         self.purge(ada)
         assert COUNTERS.count(ada.id) == 0
+
+    def test_lets_the_owner_be_renamed_meanwhile(
+        self, ada: User, tally: UUID, start: Start
+    ) -> None:
+        pause = Pause()
+        accepting = start(self.accept, ada, tally, FENCE, pause)
+        pause.wait_until_reached()
+        User.objects.filter(id=ada.id).update(username="countess")
+
+        COUNTERS.follow()
+
+        assert Owner.objects.get().username == "countess"
+        pause.end()
+        accepting.result()
 
     def test_is_what_keeps_increments_from_coming_after_the_tombstone(
         self, ada: User, tally: UUID, start: Start
