@@ -29,7 +29,10 @@ class Counter(models.Model):
         PUBLIC = "public"
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
-    owner = models.ForeignKey(Owner, on_delete=models.DO_NOTHING, related_name="counters")
+    # The indexes below serve the foreign keys too.
+    owner = models.ForeignKey(
+        Owner, on_delete=models.DO_NOTHING, related_name="counters", db_index=False
+    )
     name = models.CharField(max_length=100)
     description = models.CharField(max_length=1000, blank=True)
     visibility = models.CharField(max_length=7, choices=Visibility, default=Visibility.PRIVATE)
@@ -71,7 +74,9 @@ class Increment(models.Model):
         REFUSED = "refused"
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
-    counter = models.ForeignKey(Counter, on_delete=models.DO_NOTHING, related_name="increments")
+    counter = models.ForeignKey(
+        Counter, on_delete=models.DO_NOTHING, related_name="increments", db_index=False
+    )
     key = models.CharField(max_length=LONGEST_KEY)
     amount = models.IntegerField()
     accepted_at = models.DateTimeField(auto_now_add=True)

@@ -84,6 +84,7 @@ class Migration(migrations.Migration):
                 (
                     "owner",
                     models.ForeignKey(
+                        db_index=False,
                         on_delete=django.db.models.deletion.DO_NOTHING,
                         related_name="counters",
                         to="counter.owner",
@@ -108,6 +109,7 @@ class Migration(migrations.Migration):
                 (
                     "counter",
                     models.ForeignKey(
+                        db_index=False,
                         on_delete=django.db.models.deletion.DO_NOTHING,
                         related_name="increments",
                         to="counter.counter",
