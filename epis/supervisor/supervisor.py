@@ -99,7 +99,7 @@ class Supervisor:
         self._stop_asked = True
 
     def _stop(self) -> None:
-        if self._groups:
+        if any(child.is_running for child in self._children()):
             self._say("up", "stops: every part gets time to finish")
         for group in reversed(self._groups):
             for child in group:
