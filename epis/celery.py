@@ -39,9 +39,7 @@ def configure() -> None:
             # By default six seconds of retries; the doorbells' thread makes its own.
             "max_retries": 0,
         },
-        task_queues=[
-            Queue(name, routing_key=name) for name in (COUNTER_QUEUE, BACKGROUND_QUEUE)
-        ],
+        task_queues=[Queue(name, routing_key=name) for name in (COUNTER_QUEUE, BACKGROUND_QUEUE)],
         task_default_queue=BACKGROUND_QUEUE,
         task_create_missing_queues=False,
         task_routes={"counter.apply_pending_increments": {"queue": COUNTER_QUEUE}},
