@@ -12,7 +12,7 @@ from uuid import UUID
 
 @dataclass(frozen=True)
 class Person:
-    """A user as he is now. `closing`: his deletion has begun and cannot be undone."""
+    """A user as they are now. `closing`: their deletion has begun and cannot be undone."""
 
     id: UUID
     username: str
@@ -29,7 +29,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Viewer:
-    """Who asks: a signed-in user's id, and whether he may see and do everything."""
+    """Who asks: a signed-in user's id, and whether they may see and do everything."""
 
     user_id: UUID
     is_staff: bool = False

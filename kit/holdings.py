@@ -13,9 +13,11 @@ An app subclasses `Holdings`, names its tables, and registers one instance in it
 No method opens a transaction in two databases, nor asks the directory inside one.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import reduce
+from operator import or_
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -52,11 +54,14 @@ class Holdings:
     alias: ClassVar[str]
     owners: ClassVar[type[Owner]]
     cursors: ClassVar[type[FeedCursor]]
+    # Each table with rows of an owner and the field path to that owner, in an order in which
+    # rows can be deleted: what points to other rows comes first.
+    rows: ClassVar[list[tuple[type[models.Model], str]]]
     directory: Directory
 
     def rows_of(self, owner_id: UUID) -> list[models.QuerySet[Any]]:
         """Everything this app keeps for the owner, in an order in which it can be deleted."""
-        raise NotImplementedError
+        return [rows._default_manager.filter(**{path: owner_id}) for rows, path in self.rows]
 
     # --- the fence --------------------------------------------------------------------
 
@@ -110,9 +115,10 @@ class Holdings:
             end = 0
         else:
             return False
-        return self.rename({change.user_id for change in changes}, start=start, end=end)
+        self.rename({change.user_id for change in changes}, start=start, end=end)
+        return True
 
-    def rename(self, user_ids: set[UUID], *, start: int, end: int) -> bool:
+    def rename(self, user_ids: set[UUID], *, start: int, end: int) -> None:
         """Write the current names of these users, if the cursor still stands at `start`.
 
         The names are read before the transaction, so they may be old news by the time
@@ -124,7 +130,7 @@ class Holdings:
             self.cursors._default_manager.bulk_create([self.cursors()], ignore_conflicts=True)
             stands = self.cursors._default_manager.filter(id=1, position=start)
             if not stands.update(position=end):
-                return True
+                return
             with connections[self.alias].cursor() as cursor:
                 table = self.owners._meta.db_table
                 cursor.execute(
@@ -136,12 +142,11 @@ class Holdings:
                     """,
                     [[p.id for p in people], [p.username for p in people]],
                 )
-        return True
 
     # --- the purge --------------------------------------------------------------------
 
     def entomb(self, owner_id: UUID) -> int:
-        """Refuse this owner anything new, for ever. Returns how many rows he will have lost.
+        """Refuse this owner anything new, for ever. Returns how many rows they will have lost.
 
         The exclusive lock waits for every creation under way. The count is taken behind
         the tombstone, so it is exact.
@@ -172,11 +177,21 @@ class Holdings:
         purged = self.owners._default_manager.filter(id=owner_id, purged_at__isnull=False)
         return purged.exists()
 
+    def owners_with_rows(self, owner_ids: Collection[UUID]) -> set[UUID]:
+        """Those of the owners for whom this app holds anything."""
+        held = [
+            models.Exists(rows._default_manager.filter(**{path: models.OuterRef("id")}))
+            for rows, path in self.rows
+        ]
+        owners = self.owners._default_manager.filter(id__in=owner_ids)
+        return set(owners.filter(reduce(or_, held)).values_list("id", flat=True))
+
     def count(self, owner_id: UUID) -> int:
         """How many rows this app holds for the owner."""
         return sum(rows.count() for rows in self.rows_of(owner_id))
 
     def _locked(self, owner_id: UUID) -> Owner:
+        # FOR UPDATE, no weaker: it is what the key-share locks of `admitted` hold off.
         self.owners._default_manager.bulk_create([self.owners(id=owner_id)], ignore_conflicts=True)
         return self.owners._default_manager.select_for_update().get(id=owner_id)
 

@@ -6,10 +6,10 @@ dies: the next look goes on from there.
 """
 
 import logging
+import random
 import time
+from collections import deque
 from uuid import UUID
-
-from django.db import Error as DatabaseError
 
 from apps.users import public as users
 from kit import holdings
@@ -27,16 +27,20 @@ def advance_deletions() -> bool:
     One that fails is logged and looked at again by the next sweep; it holds up no other.
     """
     deadline = time.monotonic() + LOOK_SECONDS
-    unfinished = users.list_due_deletions()
+    due = users.list_due_deletions()
+    # In any order: with the oldest always first, a few huge ones would keep the others waiting.
+    unfinished = deque(random.sample(due, len(due)))
     while unfinished and time.monotonic() < deadline:
-        unfinished = [deletion_id for deletion_id in unfinished if _take_turn(deletion_id)]
+        deletion_id = unfinished.popleft()
+        if _take_turn(deletion_id):
+            unfinished.append(deletion_id)
     return bool(unfinished)
 
 
 def _take_turn(deletion_id: UUID) -> bool:
     try:
         return advance_deletion(deletion_id)
-    except DatabaseError:
+    except Exception:
         logger.exception("deletion %s could not go on; the next sweep tries again", deletion_id)
         return False
 

@@ -34,7 +34,8 @@ def advance_deletions() -> None:
         ring("users.advance_deletions")
 
 
-@shared_task(name="users.reconcile")
+# It pages through every owner, so it is given more time than a look.
+@shared_task(name="users.reconcile", soft_time_limit=3600, time_limit=3660)
 def reconcile() -> None:
     reconciling.reconcile()
 

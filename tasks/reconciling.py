@@ -6,7 +6,7 @@ that one of them was put back to an older state.
 - A user whom another database knows to be deleted is deleted again.
 - Rows of a user who was deleted are deleted again.
 - A name that differs is written again.
-- Rows of a user of whom nobody knows anything are only reported: he may have been created
+- Rows of a user of whom nobody knows anything are only reported: they may have been created
   after the backup of the users was made. A person decides.
 """
 
@@ -65,23 +65,33 @@ def find_differences(held: Holdings) -> Iterator[Finding]:
         ids = [owner.id for owner in page]
         people = users.find_people(ids)
         deleted = users.list_deleted(ids)
+        gone = [owner.id for owner in page if owner.id not in people]
+        having_rows = held.owners_with_rows(gone)
         for owner in page:
-            what = _difference(held, owner, people.get(owner.id), owner.id in deleted)
+            if owner.id in people:
+                what = _difference(owner, people[owner.id])
+            else:
+                expected = owner.id in deleted or owner.tombstoned_at is not None
+                what = _difference_of_gone(held, owner, expected, owner.id in having_rows)
             if what:
                 yield Finding(what, held.app, owner.id)
 
 
-def _difference(held: Holdings, owner: Owner, person: Person | None, deleted: bool) -> str | None:
-    entombed = owner.tombstoned_at is not None
-    if person is None:
-        if entombed or deleted:
-            return None if held.is_purged(owner.id) else REMAINS
-        return UNKNOWN if held.count(owner.id) else None
+def _difference(owner: Owner, person: Person) -> str | None:
     if person.closing:
         return None
-    if entombed:
+    if owner.tombstoned_at is not None:
         return RETURNED
     return RENAMED if owner.username != person.username else None
+
+
+def _difference_of_gone(held: Holdings, owner: Owner, expected: bool, has_rows: bool) -> str | None:
+    if not expected:
+        return UNKNOWN if has_rows else None
+    if owner.purged_at is not None and not has_rows:
+        return None
+    # Not only when the page was read: the deletion may have ended since.
+    return None if held.is_purged(owner.id) and not held.count(owner.id) else REMAINS
 
 
 def _mend(held: Holdings, finding: Finding) -> None:

@@ -49,6 +49,8 @@ def change_todo(
     """
     with durable(ALIAS):
         todo = _locked(todo_id, viewer, version)
+        if not fields:
+            return todo
         if "completed" in fields and fields.pop("completed") != todo.completed:
             todo.completed_at = None if todo.completed else timezone.now()
         for field, value in fields.items():

@@ -1,10 +1,5 @@
 """What the todos app keeps for users."""
 
-from typing import Any
-from uuid import UUID
-
-from django.db.models import QuerySet
-
 from apps.todos.models import FeedCursor, Owner, Todo
 from apps.users import public as users
 from kit.holdings import Holdings
@@ -15,10 +10,8 @@ class TodosHoldings(Holdings):
     alias = "todos"
     owners = Owner
     cursors = FeedCursor
+    rows = [(Todo, "owner")]
     directory = users
-
-    def rows_of(self, owner_id: UUID) -> list[QuerySet[Any]]:
-        return [Todo.objects.filter(owner=owner_id)]
 
 
 TODOS = TodosHoldings()

@@ -41,7 +41,7 @@ def get_changeable_todo(todo_id: UUID, viewer: Viewer, *, lock: bool = False) ->
 
 
 def may_change(todo: Todo, viewer: Viewer) -> bool:
-    """Whether the viewer may change a todo that he may see."""
+    """Whether the viewer may change a todo that they may see."""
     return viewer.is_staff or todo.owner_id == viewer.user_id
 
 

@@ -143,6 +143,16 @@ class TestCascade:
         work_until_done()
         assert get_deletion(failing.id).state == "done"
 
+    def test_takes_in_an_app_that_was_added_after_the_request(self) -> None:
+        leaver = settle("leaver")
+        deletion = delete(leaver)
+        deletion.steps.filter(app="counter").delete()
+
+        work_until_done()
+
+        assert counted(deletion) == COUNTED
+        assert get_deletion(deletion.id).state == "done"
+
     def test_leaves_a_scheduled_one_alone_until_it_is_due(self, settings: Any) -> None:
         settings.DELETION_GRACE_SECONDS = 3600
         hesitant = settle("hesitant")

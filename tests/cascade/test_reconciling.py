@@ -146,3 +146,15 @@ class TestReconcile:
         findings = reconciling.reconcile()
 
         assert {finding.user_id for finding in findings} == {leavers[-1].id}
+
+    def test_finds_a_row_behind_a_tombstone(self) -> None:
+        leaver = settle("leaver")
+        delete(leaver)
+        Todo.objects.create(owner_id=leaver.id, title="an orphan, against the fence")
+
+        findings = reconciling.reconcile()
+        while cascade.advance_deletions():
+            pass
+
+        assert found(findings) == {(REMAINS, "todos", leaver.id)}
+        assert rows_left(leaver.id)["todos"] == 0

@@ -4,9 +4,11 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from apps.counter.models import Counter, Increment
-from apps.todos.models import FeedCursor
+from apps.todos.models import FeedCursor, Todo
 from apps.users.models import User
+from apps.users.operations.deletions import request_deletion
 from epis import audit
+from tasks import cascade
 from tests.people import EVERYWHERE, feed_asleep, follow_feed, settle
 
 pytestmark = pytest.mark.django_db(databases=EVERYWHERE, transaction=True)
@@ -66,6 +68,16 @@ class TestAudit:
 
         assert f"todos: rows of a user whom nobody knows: {citizen.id}" in said
         assert f"counter: rows of a user whom nobody knows: {citizen.id}" in said
+
+    def test_finds_an_orphan_of_a_deleted_user(self, capsys: pytest.CaptureFixture[str]) -> None:
+        citizen = settle("leaver")
+        request_deletion(user_id=citizen.id)
+        while cascade.advance_deletions():
+            pass
+        follow_feed()
+        Todo.objects.create(owner_id=citizen.id, title="an orphan, against the fence")
+
+        assert f"todos: rows of a deleted user were left: {citizen.id}" in faults(capsys)
 
     def test_finds_a_cursor_that_does_not_move(self, capsys: pytest.CaptureFixture[str]) -> None:
         settle("someone")

@@ -45,8 +45,8 @@ def request_deletion(*, user_id: UUID) -> Deletion:
 def reopen_deletion(*, user_id: UUID) -> None:
     """Delete again, without grace, what a restored backup brought back of a deleted user.
 
-    Needs no account: it may be only his rows that came back. Does nothing while a
-    deletion of his is open.
+    Needs no account: it may be only their rows that came back. Does nothing while a
+    deletion of theirs is open.
     """
     try:
         with durable(ALIAS):
@@ -125,7 +125,9 @@ def record_step(*, deletion_id: UUID, app: str, deleted: int, total: int, done: 
     """Copy how far an app has come. It never goes back, however late a report arrives."""
     now = timezone.now()
     with durable(ALIAS):
-        step = DeletionStep.objects.select_for_update().get(deletion_id=deletion_id, app=app)
+        # An app that was added since the deletion was requested has no step yet.
+        steps = DeletionStep.objects.select_for_update()
+        step, _ = steps.get_or_create(deletion_id=deletion_id, app=app)
         if step.state == Step.DONE:
             return
         step.state = Step.DONE if done else Step.RUNNING

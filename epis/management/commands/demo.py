@@ -31,7 +31,7 @@ TALLIES = ["coffees", "pull-ups", "pages read", "birds seen"]
 class Command(BaseCommand):
     help = (
         "Register users with todos and counters, so that there is something to look at. The "
-        "same seed makes the same data; users who are already there are left alone."
+        "same seed makes the same data but for the dates; users already there are left alone."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -42,7 +42,6 @@ class Command(BaseCommand):
         parser.add_argument("--seed", type=int, default=1)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        chance = random.Random(options["seed"])  # noqa: S311  (nothing secret)
         names = [
             bird if round_ == 0 else f"{bird}{round_ + 1}"
             for round_ in range(options["users"] // len(BIRDS) + 1)
@@ -52,6 +51,7 @@ class Command(BaseCommand):
         for name in tqdm(names, unit=" users", disable=None, leave=False):
             if users.find_user_id(name) is None:
                 email = f"{name}@example.org"
+                chance = random.Random(f"{options['seed']} {name}")  # noqa: S311  (no secret)
                 user_id = users.open_account(
                     username=name, password=options["password"], email=email
                 )
