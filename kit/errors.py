@@ -73,12 +73,6 @@ class KeyReused(Refusal):
     code = "key_reused"
 
 
-class Unavailable(Refusal):
-    """A part that this request needs cannot be reached just now."""
-
-    code = "unavailable"
-
-
 class TooManyTries(Refusal):
     """Too many tries; wait before the next.
 

@@ -52,7 +52,7 @@ def failed(request: HttpRequest) -> HttpResponse:
 
 
 def csrf_failed(request: HttpRequest, reason: str = "") -> HttpResponse:
-    return tell(request, Problem(HTTPStatus.FORBIDDEN, "csrf_failed", f"CSRF failed: {reason}"))
+    return tell(request, Problem(HTTPStatus.FORBIDDEN, detail=f"CSRF failed: {reason}"))
 
 
 def tell(request: HttpRequest, problem: Problem) -> HttpResponse:

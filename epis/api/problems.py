@@ -28,14 +28,12 @@ STATUS_OF: dict[type[BaseException], HTTPStatus] = {
     errors.NotFound: HTTPStatus.NOT_FOUND,
     errors.Invalid: HTTPStatus.BAD_REQUEST,
     errors.Unauthenticated: HTTPStatus.UNAUTHORIZED,
-    errors.Unauthenticated: HTTPStatus.UNAUTHORIZED,
     errors.Forbidden: HTTPStatus.FORBIDDEN,
     errors.Conflict: HTTPStatus.CONFLICT,
     errors.Stale: HTTPStatus.PRECONDITION_FAILED,
     errors.PreconditionRequired: HTTPStatus.PRECONDITION_REQUIRED,
     errors.KeyReused: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.TooManyTries: HTTPStatus.TOO_MANY_REQUESTS,
-    errors.Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     Http404: HTTPStatus.NOT_FOUND,
     django_errors.PermissionDenied: HTTPStatus.FORBIDDEN,
     django_errors.ValidationError: HTTPStatus.BAD_REQUEST,
@@ -48,6 +46,21 @@ STATUS_OF: dict[type[BaseException], HTTPStatus] = {
     OperationalError: HTTPStatus.SERVICE_UNAVAILABLE,
     InterfaceError: HTTPStatus.SERVICE_UNAVAILABLE,
 }
+# Not taken from `HTTPStatus`, whose names and phrases are not those of every other Python.
+CODE_OF = {
+    HTTPStatus.BAD_REQUEST: "bad_request",
+    HTTPStatus.UNAUTHORIZED: "not_authenticated",
+    HTTPStatus.FORBIDDEN: "permission_denied",
+    HTTPStatus.NOT_FOUND: "not_found",
+    HTTPStatus.METHOD_NOT_ALLOWED: "method_not_allowed",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "content_too_large",
+    HTTPStatus.INTERNAL_SERVER_ERROR: "internal_server_error",
+    HTTPStatus.SERVICE_UNAVAILABLE: "service_unavailable",
+}
+TITLE_OF = {
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "Content Too Large",
+    HTTPStatus.UNPROCESSABLE_ENTITY: "Unprocessable Content",
+}
 DETAIL_OF = {
     HTTPStatus.BAD_REQUEST: "The request cannot be understood.",
     HTTPStatus.FORBIDDEN: "You may not do this.",
@@ -58,7 +71,6 @@ DETAIL_OF = {
     HTTPStatus.SERVICE_UNAVAILABLE: "A database does not answer just now. Try again.",
 }
 BAD_INPUT = "The input was refused: see `errors`."
-CHALLENGE = "Bearer"
 RETRY_AFTER_SECONDS = 2
 SIGN_IN_WITH = "Bearer"
 WAIT_STATUSES = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
@@ -77,11 +89,11 @@ class Problem:
     headers: dict[str, str] = field(default_factory=dict)
 
     def body(self) -> dict[str, Any]:
-        code = self.code or self.status.name.lower()
+        code = self.code or CODE_OF.get(self.status, f"http_{self.status.value}")
         detail = self.detail or DETAIL_OF.get(self.status, self.status.phrase)
         standard: dict[str, Any] = {
             "type": "about:blank",
-            "title": self.status.phrase,
+            "title": TITLE_OF.get(self.status, self.status.phrase),
             "status": self.status.value,
             "detail": detail,
             "code": code,
@@ -124,8 +136,6 @@ def problem_of(exc: BaseException | None) -> Problem | None:
     if status is None:
         return None
     headers = _headers(status, retry_after=getattr(exc, "retry_after", None))
-    if status == HTTPStatus.UNAUTHORIZED:
-        headers["WWW-Authenticate"] = SIGN_IN_WITH
     if isinstance(exc, (OperationalError, InterfaceError)):
         logger.error("A database did not serve a request: %s", exc)
     if isinstance(exc, django_errors.ValidationError):
@@ -149,7 +159,7 @@ def _headers(
     status: HTTPStatus, challenge: str | None = None, retry_after: float | None = None
 ) -> dict[str, str]:
     if status == HTTPStatus.UNAUTHORIZED:
-        return {"WWW-Authenticate": challenge or CHALLENGE}
+        return {"WWW-Authenticate": challenge or SIGN_IN_WITH}
     if status in WAIT_STATUSES:
         return {"Retry-After": str(round(retry_after or RETRY_AFTER_SECONDS))}
     return {}

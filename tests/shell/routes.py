@@ -27,7 +27,6 @@ WAYS: dict[str, Callable[[], Exception]] = {
     "precondition-required": errors.PreconditionRequired,
     "key-reused": errors.KeyReused,
     "too-many-tries": lambda: errors.TooManyTries(retry_after=41),
-    "unavailable": errors.Unavailable,
     "http404": Http404,
     "permission-denied": django_errors.PermissionDenied,
     "django-invalid": lambda: django_errors.ValidationError({"name": ["Too short."]}),

@@ -44,12 +44,11 @@ class TestRefusal:
             ("precondition-required", 428, "precondition_required"),
             ("key-reused", 422, "key_reused"),
             ("too-many-tries", 429, "throttled"),
-            ("unavailable", 503, "unavailable"),
             ("http404", 404, "not_found"),
-            ("permission-denied", 403, "forbidden"),
+            ("permission-denied", 403, "permission_denied"),
             ("django-invalid", 400, "invalid"),
             ("suspicious", 400, "bad_request"),
-            ("too-big", 413, "request_entity_too_large"),
+            ("too-big", 413, "content_too_large"),
             ("nul", 400, "bad_request"),
             ("database-gone", 503, "service_unavailable"),
             ("connection-closed", 503, "service_unavailable"),
@@ -66,6 +65,13 @@ class TestRefusal:
 
         assert (response.status_code, problem(response)["code"]) == (status, code)
         assert "secret" not in response.text
+
+    @pytest.mark.parametrize(
+        ("way", "title"),
+        [("too-big", "Content Too Large"), ("key-reused", "Unprocessable Content")],
+    )
+    def test_has_the_same_title_on_every_python(self, client: Client, way: str, title: str) -> None:
+        assert problem(client.get(f"/api/fail/{way}/"))["title"] == title
 
     def test_names_the_field_that_an_app_refuses(self, client: Client) -> None:
         response = client.get("/api/fail/invalid/")
@@ -85,7 +91,6 @@ class TestRefusal:
         [
             ("too-many-tries", "41"),
             ("throttled", "7"),
-            ("unavailable", "2"),
             ("database-gone", "2"),
         ],
     )
@@ -201,7 +206,8 @@ class TestEdge:
 
         response = client.post("/api/auth/login/", {"username": "ada"})
 
-        assert problem(response)["code"] == "csrf_failed"
+        assert problem(response)["code"] == "permission_denied"
+        assert problem(response)["detail"].startswith("CSRF failed")
 
     @pytest.mark.parametrize(
         ("way", "status"),
