@@ -33,7 +33,6 @@ class Account:
 class Program:
     """All that is needed to start a program and to stop it well."""
 
-    name: str
     command: tuple[str, ...]
     folder: Path
     environment: Mapping[str, str]

@@ -82,7 +82,6 @@ class Postgres:
         self._remove_stale_locks()
         options = self._options | {"unix_socket_directories": self._locations.sockets}
         return Program(
-            name=self.name,
             command=(
                 str(binaries / "postgres"),
                 *("-D", str(self._cluster)),

@@ -52,7 +52,6 @@ class Valkey:
         options = OPTIONS | {"dir": self._folder, "unixsocket": self._locations.valkey_socket}
         arguments = (text for name, value in options.items() for text in (f"--{name}", str(value)))
         return Program(
-            name=self.name,
             command=(str(program), *arguments),
             folder=self._folder,
             environment=CLEAN_ENVIRONMENT,

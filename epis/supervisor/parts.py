@@ -80,7 +80,6 @@ def schedule(locations: Locations) -> Part:
 def _python(name: str, locations: Locations, command: tuple[str, ...]) -> Program:
     data = str(locations.data)
     return Program(
-        name=name,
         command=(sys.executable, "-m", *command),
         folder=settings.BASE_DIR,
         environment={**os.environ, "EPIS_DATA": data, MARK: data},

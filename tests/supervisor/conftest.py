@@ -41,7 +41,6 @@ def part(tmp_path: Path) -> Callable[..., Part]:
 
     def make(name: str, code: str = SLEEPER, **options: Any) -> Part:
         program = Program(
-            name=name,
             command=(sys.executable, "-S", "-c", code),
             folder=tmp_path,
             environment=dict(os.environ),

@@ -60,7 +60,7 @@ class Worker:
     def __init__(self, program: Program, is_ready: str) -> None:
         self._program = program
         self.process = program.start()
-        wait_for(f"{program.name} being ready", lambda: is_ready in self.log)
+        wait_for(f"{program.log.stem} being ready", lambda: is_ready in self.log)
 
     @property
     def log(self) -> str:
