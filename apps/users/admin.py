@@ -4,17 +4,20 @@ An account is never deleted here, its deletion is requested. What proves somethi
 feed, deletions and their steps) may only be looked at.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.admin import actions as django_actions
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.contrib.auth.forms import AdminPasswordChangeForm
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 
+from apps.users.errors import UserNotFound
 from apps.users.events import user_changed
 from apps.users.models import Deletion, DeletionStep, Session, Token, User, UserChange
 from apps.users.operations.deletions import (
@@ -37,6 +40,26 @@ def rows_link(model: type[Model], **which: Any) -> str:
     return format_html('<a href="{}">{}</a>', address, opts.verbose_name_plural)
 
 
+def save_only(user: User, fields: Iterable[str]) -> None:
+    """Save these fields, and nothing over what else has changed since the row was read.
+
+    A whole row would reopen an account whose deletion was requested meanwhile, or bring
+    back one that is gone. Raises UserNotFound.
+    """
+    values = {field: getattr(user, field) for field in fields}
+    saved = User.objects.filter(id=user.id).update(**values, updated_at=timezone.now())
+    if not saved:
+        raise UserNotFound
+
+
+class PasswordForm(AdminPasswordChangeForm):
+    def save(self, commit: bool = True) -> User:
+        user: User = super().save(commit=False)
+        if commit:
+            save_only(user, ["password"])
+        return user
+
+
 class AboutUser(ReadOnly):
     """Rows that hold the id of an account, which outlives it."""
 
@@ -48,6 +71,7 @@ class AboutUser(ReadOnly):
 
 @admin.register(User)
 class UserAdmin(DjangoUserAdmin):
+    change_password_form = PasswordForm
     ordering = ["-id"]
     list_display = ["username", "email", "is_active", "is_staff", "closed_at", "created_at"]
     list_filter = [
@@ -90,7 +114,11 @@ class UserAdmin(DjangoUserAdmin):
         return format_html_join(" · ", "{}", [[link] for link in links])
 
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
-        super().save_model(request, obj, form, change)
+        if change:
+            columns = {field.name for field in User._meta.concrete_fields}
+            save_only(obj, columns.intersection(form.changed_data))
+        else:
+            super().save_model(request, obj, form, change)
         after_commit("default", lambda: user_changed.send(User))
 
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:

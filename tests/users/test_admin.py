@@ -13,12 +13,14 @@ from django.urls import reverse
 from django.utils import timezone
 
 from apps.users import public as users
+from apps.users.admin import UserAdmin
 from apps.users.events import user_changed
 from apps.users.models import Deletion, Session, Token, User, UserChange
 from apps.users.operations.deletions import request_deletion
 from tests.clients import client_of
 from tests.factories import PASSWORD, UserFactory
 from tests.people import EVERYWHERE
+from tests.racing import race
 
 pytestmark = pytest.mark.django_db(databases=EVERYWHERE)
 
@@ -184,6 +186,58 @@ class TestUser:
         assert delete_page not in browser.get(page_of(ada)).text
         assert browser.post(delete_page, {"post": "yes"}).status_code == 403
         assert User.objects.filter(id=ada.id).exists()
+
+
+@pytest.mark.django_db(databases=["default"], transaction=True)
+class TestUserDeletedMeanwhile:
+    """The deletion is requested, and commits, after the page read the row it is to save."""
+
+    @pytest.fixture
+    def ada(self, monkeypatch: pytest.MonkeyPatch) -> User:
+        ada = UserFactory.create(username="ada")
+        read = UserAdmin.get_object
+
+        def read_and_delete(*args: Any) -> User | None:
+            user = read(*args)
+            race(lambda: self.meanwhile(ada))
+            return user
+
+        monkeypatch.setattr(UserAdmin, "get_object", read_and_delete)
+        return ada
+
+    def meanwhile(self, user: User) -> None:
+        request_deletion(user_id=user.id)
+
+    def rename(self, browser: Client, user: User) -> Any:
+        return browser.post(page_of(user), {"username": "lovelace", "is_active": "on"})
+
+    def change_password(self, browser: Client, user: User) -> Any:
+        page = reverse("admin:auth_user_password_change", args=[user.id])
+        form = {"usable_password": "true", "password1": PASSWORD, "password2": PASSWORD}
+        return browser.post(page, {**form, "set-password": "yes"})
+
+    def test_is_renamed_and_stays_closed(self, browser: Client, ada: User) -> None:
+        assert self.rename(browser, ada).status_code == 302
+
+        ada.refresh_from_db()
+        assert ada.username == "lovelace"
+        assert ada.closed_at is not None
+
+    def test_gets_its_password_and_stays_closed(self, browser: Client, ada: User) -> None:
+        assert self.change_password(browser, ada).status_code == 302
+
+        ada.refresh_from_db()
+        assert ada.check_password(PASSWORD)
+        assert ada.closed_at is not None
+
+    @pytest.mark.parametrize("change", ["rename", "change_password"])
+    def test_does_not_come_back(
+        self, browser: Client, ada: User, monkeypatch: pytest.MonkeyPatch, change: str
+    ) -> None:
+        monkeypatch.setattr(self, "meanwhile", lambda user: User.objects.get(id=user.id).delete())
+
+        assert getattr(self, change)(browser, ada).status_code == 404
+        assert not User.objects.filter(id=ada.id).exists()
 
 
 class TestSuperuser:
