@@ -89,6 +89,12 @@ def find_open_deletion(user_id: UUID) -> Deletion | None:
     return open_ones.prefetch_related("steps").first()
 
 
+def find_latest_deletion(user_id: UUID) -> Deletion | None:
+    """The latest deletion of this account that was not cancelled, done or not."""
+    deletions = Deletion.objects.filter(user_id=user_id).exclude(state=Deletion.State.CANCELLED)
+    return deletions.prefetch_related("steps").order_by("-requested_at").first()
+
+
 def list_due_deletions() -> list[UUID]:
     """The deletions that should be at work now, oldest first."""
     at_work = (Deletion.State.SCHEDULED, Deletion.State.RUNNING)

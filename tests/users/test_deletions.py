@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from apps.users import public as users
 from apps.users.models import Deletion, Session, Token, User
@@ -152,12 +153,25 @@ class TestDeletion:
         assert (seen[0], seen[-1]) == (0, 1)
         assert len({progress for progress in seen if 0 < progress < 1}) > 3
 
-    def test_that_is_done_cannot_be_asked_for_again(self) -> None:
+    def test_that_is_done_is_the_answer_to_staff_who_ask_again(self) -> None:
         ada, staff = UserFactory.create(), client_of(UserFactory.create(is_staff=True))
-        delete(ada)
+        other = client_of(UserFactory.create())
+        deletion = delete(ada).json()
         cascade.advance_deletions()
 
-        assert staff.delete(f"/api/users/{ada.id}/").status_code == 404
+        repeated = staff.delete(f"/api/users/{ada.id}/")
+
+        assert repeated.status_code == 202
+        assert repeated["Location"] == f"/api/deletions/{deletion['id']}/"
+        assert repeated.json() == watch(deletion)
+        assert repeated.json()["state"] == "done"
+        assert other.delete(f"/api/users/{ada.id}/").status_code == 404
+
+    def test_that_was_cancelled_is_not_the_answer(self) -> None:
+        gone, staff = uuid.uuid4(), client_of(UserFactory.create(is_staff=True))
+        Deletion.objects.create(user_id=gone, state="cancelled", starts_at=timezone.now())
+
+        assert staff.delete(f"/api/users/{gone}/").status_code == 404
 
     @pytest.mark.parametrize("verb", ["", "cancel/", "pause/", "resume/"])
     @pytest.mark.parametrize("deletion_id", ["01980000-0000-4000-8000-000000000000", "x", "%00"])
