@@ -1,8 +1,11 @@
-"""People, and a client."""
+"""People, a client, and a counter."""
+
+from uuid import UUID
 
 import pytest
 from rest_framework.test import APIClient
 
+from apps.counter import public as counter
 from apps.users.models import User
 from tests.clients import client_of
 from tests.factories import UserFactory
@@ -27,3 +30,9 @@ def staff() -> User:
 def api(ada: User) -> APIClient:
     """Ada's client."""
     return client_of(ada)
+
+
+@pytest.fixture
+def tally(ada: User) -> UUID:
+    """A counter of Ada's, at 0."""
+    return counter.open_counter(owner_id=ada.id, name="tally")

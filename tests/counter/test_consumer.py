@@ -28,11 +28,6 @@ NO_LOCK = "%s"
 APPLYING = "FOR UPDATE SKIP LOCKED"
 
 
-@pytest.fixture
-def tally(ada: User) -> UUID:
-    return counter.open_counter(owner_id=ada.id, name="tally")
-
-
 def accept(counter_id: UUID, *amounts: int) -> None:
     owner_id = Counter.objects.values_list("owner", flat=True).get(id=counter_id)
     for amount in amounts:

@@ -7,11 +7,14 @@ from uuid import UUID
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import OperationalError
 from rest_framework.test import APIClient
 
 from apps.counter import public as counter
 from apps.counter.consumer import LARGEST
+from apps.counter.management.commands import tally as command
 from apps.counter.models import Counter, Increment
+from apps.counter.operations import accept_increment
 from apps.counter.owners import COUNTERS
 from apps.users.models import User
 from tests.conftest import Start
@@ -119,6 +122,24 @@ class TestTally:
         code, message = failed(cups, "--wait", "0.01")
 
         assert (code, message) == (3, "Accepted, but not applied within 0.01 s. It will be.")
+        assert Increment.objects.count() == 1
+
+    def test_fails_with_4_and_the_key_where_it_is_not_known_whether_it_counted(
+        self, cups: UUID, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def accept_and_lose_the_answer(**increment: Any) -> None:
+            accept_increment(**increment)
+            raise OperationalError("the connection is lost\nwhile it commits")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(command, "accept_increment", accept_and_lose_the_answer)
+            code, message = failed(cups)
+        key = Increment.objects.get().key
+        again = json.loads(tally(cups, "--key", key))
+
+        said = f"Not known whether it was accepted; again with --key {key}: the connection is lost"
+        assert (code, message) == (4, said)
+        assert again["key"] == key
         assert Increment.objects.count() == 1
 
 

@@ -1,0 +1,189 @@
+"""Deleted counters, whose ledger is removed while its increments arrive and are applied."""
+
+import itertools
+from typing import Any
+from uuid import UUID
+
+import pytest
+from django.db import IntegrityError
+
+from apps.counter import public as counter
+from apps.counter.consumer import apply_batch
+from apps.counter.errors import CounterNotFound
+from apps.counter.models import Counter, Increment
+from apps.counter.operations import delete_counter, purge_deleted_counters
+from apps.counter.owners import COUNTERS
+from apps.users.models import User
+from kit.directory import Viewer
+from kit.holdings import OwnerIsGone
+from tests.conftest import Start
+from tests.counter.interleaving import Pause, paused_after, rewritten
+from tests.counter.ledger import faults_of
+from tests.racing import wait_until_blocked
+
+pytestmark = pytest.mark.django_db(databases=["default", "counter"], transaction=True)
+
+ACCEPTING = 'INSERT INTO "counter_increment"'
+APPLYING = "FOR UPDATE SKIP LOCKED"
+DELETING_INCREMENTS = 'DELETE FROM "counter_increment"'
+LOCKING_THE_COUNTER = 'FROM "counter_counter" WHERE ("counter_counter"."id"'
+
+
+class TestDeletedCounter:
+    def test_refuses_the_increment_that_it_did_not_wait_for(
+        self, ada: User, tally: UUID, start: Start
+    ) -> None:
+        pause = Pause()
+        accepting = start(self.increment_and_pause, ada, tally, pause)
+        pause.wait_until_reached()
+        assert delete_counter(counter_id=tally, viewer=Viewer(ada.id)) is True
+        pause.end()
+
+        assert isinstance(accepting.exception(), CounterNotFound)
+        assert not Increment.objects.exists()
+
+    def test_keeps_an_increment_from_being_committed_behind_it(
+        self, ada: User, tally: UUID, start: Start
+    ) -> None:
+        pause = Pause()
+        deleting = start(self.delete_and_pause, ada, tally, DELETING_INCREMENTS, pause)
+        pause.wait_until_reached()
+        late = start(Increment.objects.create, counter_id=tally, key="late", amount=1)
+        wait_until_blocked(1, using="counter")
+        pause.end()
+
+        assert deleting.result() is True
+        assert isinstance(late.exception(), IntegrityError)
+
+    def test_refuses_the_retry_whose_first_receipt_went_meanwhile(
+        self, ada: User, tally: UUID, start: Start
+    ) -> None:
+        counter.increment(counter_id=tally, owner_id=ada.id, key="k")
+        pause = Pause()
+        retrying = start(self.increment_and_pause, ada, tally, pause)
+        pause.wait_until_reached()
+        delete_counter(counter_id=tally, viewer=Viewer(ada.id))
+        pause.end()
+
+        assert isinstance(retrying.exception(), CounterNotFound)
+
+    def test_waits_for_a_consumer_that_has_its_increments(
+        self, ada: User, tally: UUID, start: Start
+    ) -> None:
+        counter.increment(counter_id=tally, owner_id=ada.id)
+        pause = Pause()
+
+        def consume() -> None:
+            with paused_after(APPLYING, pause):
+                apply_batch()
+
+        consumer = start(consume)
+        pause.wait_until_reached()
+        deleting = start(delete_counter, counter_id=tally, viewer=Viewer(ada.id))
+        wait_until_blocked(1, using="counter")
+        pause.end()
+
+        consumer.result()
+        assert deleting.result() is True
+
+    def test_is_passed_over_by_the_consumer(self, ada: User, tally: UUID, start: Start) -> None:
+        other = counter.open_counter(owner_id=ada.id, name="other")
+        counter.increment(counter_id=tally, owner_id=ada.id)
+        counter.increment(counter_id=other, owner_id=ada.id)
+        pause = Pause()
+        deleting = start(self.delete_and_pause, ada, tally, DELETING_INCREMENTS, pause)
+        pause.wait_until_reached()
+
+        assert apply_batch() == 1
+
+        pause.end()
+        assert deleting.result() is True
+        assert Counter.objects.get().value == 1
+
+    def test_leaves_increments_to_a_consumer_that_waits_for_it(
+        self, ada: User, tally: UUID, start: Start
+    ) -> None:
+        deleting, consumer = self.meet(ada, tally, start, "SKIP LOCKED")
+
+        assert (deleting.result(), consumer.result()) == (False, 1)
+        assert purge_deleted_counters() is False
+        assert not Counter.objects.exists()
+
+    def test_would_wait_for_ever_if_it_did_not(self, ada: User, tally: UUID, start: Start) -> None:
+        both = self.meet(ada, tally, start, "")
+
+        failures = [str(each.exception()) for each in both if each.exception()]
+        assert len(failures) == 1
+        assert "deadlock detected" in failures[0]
+
+    def meet(self, ada: User, tally: UUID, start: Start, passing_over: str) -> tuple[Any, Any]:
+        """The purge has the counter and wants its increments, the consumer the reverse."""
+        counter.increment(counter_id=tally, owner_id=ada.id)
+        pause = Pause()
+
+        def delete() -> bool:
+            with rewritten("SKIP LOCKED", passing_over):
+                return self.delete_and_pause(ada, tally, LOCKING_THE_COUNTER, pause)
+
+        deleting = start(delete)
+        pause.wait_until_reached()
+        consumer = start(apply_batch)
+        wait_until_blocked(1, using="counter")
+        pause.end()
+        return deleting, consumer
+
+    def increment_and_pause(self, owner: User, counter_id: UUID, pause: Pause) -> None:
+        with paused_after(ACCEPTING, pause):
+            counter.increment(counter_id=counter_id, owner_id=owner.id, key="k")
+
+    def delete_and_pause(self, owner: User, counter_id: UUID, statement: str, pause: Pause) -> bool:
+        with paused_after(statement, pause):
+            return delete_counter(counter_id=counter_id, viewer=Viewer(owner.id))
+
+
+class TestTurmoil:
+    def test_of_deletions_leaves_every_other_counter_right(
+        self, ada: User, bob: User, start: Start, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Two consumers and three purges, and an account that goes, and no deadlock."""
+        monkeypatch.setattr("apps.counter.operations.CHUNK_ROWS", 7)
+        kept = counter.open_counter(owner_id=ada.id, name="kept")
+        doomed = [counter.open_counter(owner_id=ada.id, name=f"{n}") for n in range(6)]
+        of_bob = [counter.open_counter(owner_id=bob.id, name=f"{n}") for n in range(3)]
+
+        def count(owner: User, counters: list[UUID], rounds: int) -> None:
+            for number, counter_id in itertools.product(range(rounds), counters):
+                try:
+                    counter.increment(counter_id=counter_id, owner_id=owner.id, amount=number + 1)
+                except (CounterNotFound, OwnerIsGone):
+                    continue
+
+        def delete_all() -> None:
+            for counter_id in doomed:
+                delete_counter(counter_id=counter_id, viewer=Viewer(ada.id))
+                purge_deleted_counters()
+            COUNTERS.entomb(bob.id)
+            while not COUNTERS.purge_chunk(bob.id, rows=5).finished:
+                purge_deleted_counters()
+
+        counting = [
+            *(start(count, ada, [kept, *doomed], 40) for _ in range(3)),
+            start(count, bob, of_bob, 60),
+            start(delete_all),
+        ]
+
+        def sweep() -> None:
+            while not all(each.done() for each in counting):
+                apply_batch(limit=11)
+                purge_deleted_counters()
+
+        sweeping = [start(sweep), start(sweep)]
+        for each in [*counting, *sweeping]:
+            each.result()
+
+        while purge_deleted_counters():
+            pass
+        counter.apply_pending_increments()
+        assert [each.id for each in Counter.objects.all()] == [kept]
+        assert Counter.objects.get().value == 3 * sum(range(1, 41))
+        assert faults_of(kept) == []
