@@ -21,6 +21,7 @@ from kit.ids import new_id
 
 REFUSED = 1
 NOT_YET_APPLIED = 3
+NOT_KNOWN = 4
 LOOK_EVERY = 0.05  # seconds
 
 
@@ -29,8 +30,9 @@ class Command(BaseCommand):
 
     help = (
         "Add to a counter and print the receipt. With --key it can be run again, and counts "
-        "once. Exits with 1 if the increment was refused or the counter is unknown, and with 3 "
-        "if it was accepted but not applied within --wait."
+        "once. Exits with 1 if the increment was refused or the counter is unknown, with 3 if it "
+        "was accepted but not applied within --wait, and with 4 if it is not known whether it "
+        "was accepted: the message then names the key to run it again with."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -47,10 +49,11 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         staff = Viewer(user_id=new_id(), is_staff=True)
+        key = str(new_id()) if options["key"] is None else options["key"]
         try:
             counter_id = _counter_named(options["counter"])
             receipt, _ = accept_increment(
-                counter_id=counter_id, viewer=staff, amount=options["amount"], key=options["key"]
+                counter_id=counter_id, viewer=staff, amount=options["amount"], key=key
             )
             deadline = time.monotonic() + options["wait"]
             while receipt.state == Increment.State.PENDING and time.monotonic() < deadline:
@@ -59,8 +62,9 @@ class Command(BaseCommand):
         except Refusal as refusal:
             raise CommandError(refusal.message, returncode=REFUSED) from None
         except DatabaseError as error:
-            reason = str(error).splitlines()[0]
-            raise CommandError(f"It is not known whether it was accepted: {reason}") from error
+            reason = next(iter(str(error).splitlines()), type(error).__name__)
+            message = f"Not known whether it was accepted; again with --key {key}: {reason}"
+            raise CommandError(message, returncode=NOT_KNOWN) from error
         self._tell(receipt)
         if receipt.state == Increment.State.REFUSED:
             raise CommandError("It would leave the signed 64-bit range.", returncode=REFUSED)
