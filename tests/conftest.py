@@ -1,11 +1,12 @@
 """Fixtures that every test may use."""
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from typing import Any
 
 import pytest
-from django.db import connections
+
+from tests.racing import in_thread, join
 
 Start = Callable[..., Future[Any]]
 
@@ -13,15 +14,11 @@ Start = Callable[..., Future[Any]]
 @pytest.fixture
 def start() -> Iterator[Start]:
     """Runs a function in a thread of its own; the test ends when all of them have."""
-    with ThreadPoolExecutor(max_workers=32) as pool:
+    started: list[Future[Any]] = []
 
-        def start_one(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Future[Any]:
-            def run() -> Any:
-                try:
-                    return function(*args, **kwargs)
-                finally:
-                    connections.close_all()
+    def start_one(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Future[Any]:
+        started.append(in_thread(function, *args, **kwargs))
+        return started[-1]
 
-            return pool.submit(run)
-
-        yield start_one
+    yield start_one
+    join(started)

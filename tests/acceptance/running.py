@@ -2,13 +2,15 @@
 
 import http.client
 import json
+import math
 import os
 import signal
 import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,10 +19,12 @@ from typing import Any
 import psutil
 
 from tests.polling import wait_for
+from tests.racing import in_thread
 
 PROJECT = Path(__file__).resolve().parents[2]
 SECONDS_TO_START = 90
 SECONDS_TO_STOP = 90
+SECONDS_TO_KEEP_IDLE = 5
 
 
 @dataclass
@@ -43,7 +47,7 @@ class Running:
     _connections: list[http.client.HTTPConnection] = field(default_factory=list)
 
     def call(self, method: str, path: str, body: Any = None, token: str = "") -> Answer:
-        """One request, on a connection that the thread keeps."""
+        """One request, on a connection that the thread keeps; never sent a second time."""
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
         if token:
             headers["Authorization"] = f"Bearer {token}"
@@ -52,10 +56,13 @@ class Running:
         connection.request(method, path, sent, headers)
         answer = connection.getresponse()
         text = answer.read()
+        self._local.used_at = time.monotonic()
         return Answer(answer.status, answer.headers, json.loads(text) if text else None)
 
     def _connection(self) -> http.client.HTTPConnection:
-        if not hasattr(self._local, "connection"):
+        """A new one after a while: the server closes those that are idle for long."""
+        idle_since = getattr(self._local, "used_at", -math.inf)
+        if time.monotonic() - idle_since > SECONDS_TO_KEEP_IDLE:
             self._local.connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
             self._connections.append(self._local.connection)
         connection: http.client.HTTPConnection = self._local.connection
@@ -114,13 +121,12 @@ class Running:
             while not over.wait(0.02):
                 self.kill(mark)
 
-        killer = threading.Thread(target=keep_killing)
-        killer.start()
+        killer = in_thread(keep_killing)
         try:
             yield
         finally:
             over.set()
-            killer.join()
+            killer.result(SECONDS_TO_STOP)
 
 
 @dataclass(frozen=True)
@@ -173,22 +179,3 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
     return port
-
-
-def in_threads(number: int, job: Callable[[int], None]) -> None:
-    """Run `job(0)` … `job(number - 1)` at once; raises what the first failed one raised."""
-    failures: list[BaseException] = []
-
-    def run(index: int) -> None:
-        try:
-            job(index)
-        except BaseException as failure:
-            failures.append(failure)
-
-    threads = [threading.Thread(target=run, args=[index]) for index in range(number)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if failures:
-        raise failures[0]

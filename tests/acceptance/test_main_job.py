@@ -4,12 +4,14 @@ import logging
 import statistics
 import threading
 import time
+from functools import partial
 from typing import Any
 
 import pytest
 
-from tests.acceptance.running import Account, Answer, Running, in_threads
+from tests.acceptance.running import Account, Answer, Running
 from tests.polling import wait_for
+from tests.racing import in_thread, race
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -57,7 +59,7 @@ class TestCounting:
                     repeats[key] = increment(account, counter, key)
 
         started = time.monotonic()
-        in_threads(20, send)
+        race(*[partial(send, thread) for thread in range(20)])
         accepted = time.monotonic()
         wait_for("the value", lambda: value(account, counter) == 500)
         applied = time.monotonic()
@@ -90,17 +92,17 @@ class TestCounting:
                 accepted.append(key)
                 number += 1
 
-        def harm(thread: int) -> None:
-            if thread < 4:
-                return send(thread)
-            for _ in range(3):
-                flush(epis)
-                assert epis.kill("--queues counter")
-                assert epis.kill("--queues background")
-                workers_are_back(epis)
-            return over.set()
+        def harm() -> None:
+            try:
+                for _ in range(3):
+                    flush(epis)
+                    assert epis.kill("--queues counter")
+                    assert epis.kill("--queues background")
+                    workers_are_back(epis)
+            finally:
+                over.set()
 
-        in_threads(5, harm)
+        race(harm, *[partial(send, thread) for thread in range(4)])
         back = time.monotonic()
         wait_for("all applied", lambda: value(account, counter) == len(accepted), seconds=15)
         seen.info("%d accepted, applied %.2f s later", len(accepted), time.monotonic() - back)
@@ -138,12 +140,12 @@ class TestDeleting:
         for number in range(10):
             stayer.call("POST", "/api/todos/", {"title": f"mine {number}"})
 
-        def write(_: int) -> None:
+        def write() -> None:
             for number in range(500):
                 answer = leaver.call("POST", "/api/todos/", {"title": f"todo {number}"})
                 assert answer.status == 201, answer
 
-        in_threads(4, write)
+        race(*[write] * 4)
         creations: list[int] = []
         over = threading.Event()
 
@@ -151,23 +153,24 @@ class TestDeleting:
             while not over.is_set():
                 creations.append(leaver.call("POST", "/api/todos/", {"title": "late"}).status)
 
-        creating = threading.Thread(target=keep_creating)
-        creating.start()
-        started = time.monotonic()
-        deletion = leaver.call("DELETE", f"/api/users/{leaver.id}/")
-        answered = time.monotonic() - started
-        refused = epis.sign_in("leaver").status
-        address = deletion.headers["Location"]
-        progress = [deletion.body["progress"]]
+        creating = in_thread(keep_creating)
+        progress: list[float] = []
 
         def done() -> Any:
-            now = epis.call("GET", address).body
+            now = epis.call("GET", deletion.headers["Location"]).body
             progress.append(now["progress"])
             return now if now["state"] == "done" else None
 
-        certificate = wait_for("the certificate", done, seconds=30)
-        over.set()
-        creating.join()
+        started = time.monotonic()
+        try:
+            deletion = leaver.call("DELETE", f"/api/users/{leaver.id}/")
+            answered = time.monotonic() - started
+            progress.append(deletion.body["progress"])
+            refused = epis.sign_in("leaver").status
+            certificate = wait_for("the certificate", done, seconds=30)
+        finally:
+            over.set()
+            creating.result(30)
         seen.info(
             "202 after %.0f ms, done after %.2f s; %d creations meanwhile: %s; progress %s",
             answered * 1000,
@@ -221,4 +224,4 @@ def flush(epis: Running) -> None:
 
 def workers_are_back(epis: Running) -> None:
     for queue in ("counter", "background"):
-        wait_for(f"the {queue} worker", lambda q=queue: epis.processes(f"--queues {q}"))
+        wait_for(f"the {queue} worker", partial(epis.processes, f"--queues {queue}"))

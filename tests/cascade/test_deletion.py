@@ -1,11 +1,10 @@
 """The cascade, driven by hand: what a worker does, without the worker."""
 
-import threading
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.db import OperationalError, connections
+from django.db import OperationalError
 
 from apps.todos.owners import TODOS
 from apps.users import public as users
@@ -22,6 +21,7 @@ from kit import holdings
 from kit.holdings import Holdings
 from tasks import cascade
 from tests.people import EVERYWHERE, Citizen, rows_left, settle
+from tests.racing import race
 
 pytestmark = pytest.mark.django_db(databases=EVERYWHERE, transaction=True)
 
@@ -82,7 +82,7 @@ class TestCascade:
         leaver = settle("leaver", rows=40)
         deletion = delete(leaver)
 
-        in_threads(work_until_done, work_until_done)
+        race(work_until_done, work_until_done)
         work_until_done()
 
         assert counted(deletion) == {"todos": 40, "counter": 41}
@@ -210,17 +210,3 @@ def die_at(monkeypatch: pytest.MonkeyPatch, number: int, when: str) -> Steps:
     ]:
         monkeypatch.setattr(owner, name, mortal(getattr(owner, name)))
     return steps
-
-
-def in_threads(*jobs: Callable[[], object]) -> None:
-    def run(job: Callable[[], object]) -> None:
-        try:
-            job()
-        finally:
-            connections.close_all()
-
-    threads = [threading.Thread(target=run, args=[job]) for job in jobs]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import threading
 import time
 from statistics import median
 
@@ -16,6 +15,7 @@ from tasks.doorbells import ring
 from tests.clients import client_of
 from tests.factories import UserFactory
 from tests.polling import wait_for
+from tests.racing import race
 from tests.tasks.conftest import Broker, environment_of_tests
 
 APPLY = "counter.apply_pending_increments"
@@ -36,9 +36,7 @@ class TestRing:
         assert (broker.waiting("counter"), broker.waiting("background")) == (1, 1)
 
     def test_works_from_any_thread(self, broker: Broker) -> None:
-        thread = threading.Thread(target=ring, args=[APPLY])
-        thread.start()
-        thread.join()
+        race(lambda: ring(APPLY))
 
         wait_for_message(broker)
 

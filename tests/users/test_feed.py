@@ -1,18 +1,18 @@
 """The feed: every change of an account has a position, in order of commit, without gaps."""
 
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Event
 from typing import Any
 from uuid import UUID
 
 import pytest
-from django.db import connection, connections, transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
 from apps.users import public as users
 from apps.users.models import User
 from kit.ids import new_id
+from tests.conftest import Start
 from tests.factories import UserFactory
 from tests.people import feed_asleep
 from tests.racing import wait_until_blocked
@@ -108,19 +108,16 @@ class TestFeed:
 class OpenTransaction:
     """A transaction of another session that has created a user and waits to commit."""
 
-    def __init__(self, pool: ThreadPoolExecutor, username: str) -> None:
+    def __init__(self, start: Start, username: str) -> None:
         self.user_id = new_id()
         self.created, self.may_commit = Event(), Event()
-        self.done: Future[None] = pool.submit(self._run, username)
+        self.done = start(self._run, username)
 
     def _run(self, username: str) -> None:
-        try:
-            with transaction.atomic(using="default"):  # noqa: TID251  (held open)
-                User.objects.create(id=self.user_id, username=username)
-                self.created.set()
-                assert self.may_commit.wait(20)
-        finally:
-            connections.close_all()
+        with transaction.atomic(using="default"):  # noqa: TID251  (held open)
+            User.objects.create(id=self.user_id, username=username)
+            self.created.set()
+            assert self.may_commit.wait(20)
 
     def commit(self) -> None:
         self.may_commit.set()
@@ -129,31 +126,29 @@ class OpenTransaction:
 
 @pytest.mark.django_db(databases=["default"], transaction=True)
 class TestOrderOfCommit:
-    def test_is_the_order_of_positions(self) -> None:
-        with ThreadPoolExecutor(2) as pool:
-            first = OpenTransaction(pool, "first")
-            assert first.created.wait(20)
-            second = OpenTransaction(pool, "second")
-            wait_until_blocked(1)
-            second.may_commit.set()
-            seen_before = users.changes_after(0, limit=9)
-            first.commit()
-            second.commit()
+    def test_is_the_order_of_positions(self, start: Start) -> None:
+        first = OpenTransaction(start, "first")
+        assert first.created.wait(20)
+        second = OpenTransaction(start, "second")
+        wait_until_blocked(1)
+        second.may_commit.set()
+        seen_before = users.changes_after(0, limit=9)
+        first.commit()
+        second.commit()
 
         assert seen_before == []
         seen = [change.user_id for change in users.changes_after(0, limit=9)]
         assert seen == [first.user_id, second.user_id]
 
     @pytest.mark.usefixtures("positions_by_a_sequence")
-    def test_is_lost_with_a_sequence(self) -> None:
+    def test_is_lost_with_a_sequence(self, start: Start) -> None:
         """Broken on purpose: whoever reads between the two commits never sees the first."""
-        with ThreadPoolExecutor(2) as pool:
-            first = OpenTransaction(pool, "first")
-            assert first.created.wait(20)
-            second = OpenTransaction(pool, "second")
-            second.commit()
-            (seen_before,) = users.changes_after(0, limit=9)
-            first.commit()
+        first = OpenTransaction(start, "first")
+        assert first.created.wait(20)
+        second = OpenTransaction(start, "second")
+        second.commit()
+        (seen_before,) = users.changes_after(0, limit=9)
+        first.commit()
 
         assert seen_before.user_id == second.user_id
         assert users.changes_after(seen_before.position, limit=9) == []

@@ -1,7 +1,6 @@
 """Deletions cancelled, paused and resumed, and who may do that when."""
 
 import uuid
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
@@ -14,7 +13,7 @@ from apps.users.operations.deletions import cancel_deletion
 from kit.transactions import durable
 from tests.clients import anonymous, client_of
 from tests.factories import PASSWORD, UserFactory
-from tests.racing import race, wait_until_blocked
+from tests.racing import in_thread, race, wait_until_blocked
 from tests.users.deleting import delete, sign_in, steer, watch
 
 pytestmark = pytest.mark.django_db(databases=["default"])
@@ -131,15 +130,15 @@ class TestCancelRacingWithTheStart:
 
     def race_for(self, deletion_id: uuid.UUID) -> tuple[bool, bool]:
         """Whether it was cancelled, and whether it was begun."""
-        with ThreadPoolExecutor(1) as pool:
-            with durable("default"):
-                Deletion.objects.select_for_update().get(id=deletion_id)
-                racing = pool.submit(
-                    race,
-                    partial(cancel_deletion, deletion_id=deletion_id),
-                    partial(users.begin_deletion, deletion_id=deletion_id),
-                )
-                wait_until_blocked(2)
-            cancelled, begun = racing.result(20)
+        with durable("default"):
+            Deletion.objects.select_for_update().get(id=deletion_id)
+            racing = in_thread(
+                race,
+                partial(cancel_deletion, deletion_id=deletion_id),
+                partial(users.begin_deletion, deletion_id=deletion_id),
+                errors_as_values=True,
+            )
+            wait_until_blocked(2)
+        cancelled, begun = racing.result(20)
         assert isinstance(cancelled, Deletion | WrongDeletionState)
         return isinstance(cancelled, Deletion), begun
