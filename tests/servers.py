@@ -50,7 +50,8 @@ def _start_servers(config: pytest.Config) -> None:
         return
     locations = Locations(data)
     locations.create_data_folder()
-    for server in (Postgres(locations, fsync=False), Valkey(locations)):
+    names = [database["NAME"] for database in settings.DATABASES.values()]
+    for server in (Postgres(locations, names, fsync=False), Valkey(locations)):
         _start(server, config)
 
 

@@ -11,7 +11,7 @@ from http import HTTPStatus
 
 import psycopg
 from django.conf import settings
-from django.db import connections
+from django.db import DEFAULT_DB_ALIAS, connections
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
@@ -19,7 +19,8 @@ from kombu import Connection
 
 from epis.api.problems import RETRY_AFTER_SECONDS
 
-DATABASES = {"users": "default", "todos": "todos", "counter": "counter"}
+# Each database by what is kept in it.
+DATABASES = {"users" if alias == DEFAULT_DB_ALIAS else alias: alias for alias in settings.DATABASES}
 CONNECT_SECONDS = 2  # the least that PostgreSQL's client takes
 BROKER_SECONDS = 0.5
 

@@ -12,8 +12,6 @@ import stat
 from pathlib import Path
 from typing import Any
 
-ALIASES = ("default", "todos", "counter")
-
 # Where root's servers keep their files when their own system user, whom PostgreSQL demands,
 # cannot reach the data folder.
 OUT_OF_ROOTS_HOME = Path("/var/lib/epis")

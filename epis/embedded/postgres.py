@@ -1,10 +1,11 @@
-"""The embedded PostgreSQL: one cluster with our three databases, on a unix socket only."""
+"""The embedded PostgreSQL: one cluster with all our databases, on a unix socket only."""
 
 import os
 import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Collection
 from pathlib import Path
 
 import psutil
@@ -20,7 +21,7 @@ from epis.embedded.ground import (
     processes_in,
     wait_until_none,
 )
-from epis.embedded.locations import ALIASES, POSTGRES_PORT, Locations
+from epis.embedded.locations import POSTGRES_PORT, Locations
 from epis.processes import Account, Program, end_with_starter, run_as
 
 # With an LC_CTYPE of C, pg_trgm sees ASCII letters only and a search for "우유" finds no
@@ -60,8 +61,11 @@ class Postgres:
 
     name = "postgres"
 
-    def __init__(self, locations: Locations, *, fsync: bool = True) -> None:
+    def __init__(
+        self, locations: Locations, databases: Collection[str], *, fsync: bool = True
+    ) -> None:
         self._locations = locations
+        self._databases = databases
         self._cluster = locations.servers / "postgres"
         self._options = SERVER_OPTIONS | ({} if fsync else CARELESS)
         self._initdb_options = INITDB_OPTIONS + (() if fsync else ("--no-sync",))
@@ -100,21 +104,22 @@ class Postgres:
         """Whether clients are served. Creates the databases that do not exist yet."""
         address = self._locations.database("default")
         try:
-            connection = psycopg.connect(
+            with psycopg.connect(
                 host=address["HOST"],
                 port=address["PORT"],
                 user=address["USER"],
                 dbname="postgres",
                 connect_timeout=2,
                 autocommit=True,
-            )
-        except psycopg.OperationalError:
+                options="-c statement_timeout=20s",
+            ) as connection:
+                present = {
+                    name for (name,) in connection.execute("SELECT datname FROM pg_database")
+                }
+                for name in sorted(set(self._databases) - present):
+                    connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        except psycopg.OperationalError:  # not yet, or no more
             return False
-        with connection:
-            present = {name for (name,) in connection.execute("SELECT datname FROM pg_database")}
-            wanted = {self._locations.database(alias)["NAME"] for alias in ALIASES}
-            for name in sorted(wanted - present):
-                connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
         return True
 
     def _create_cluster(self, binaries: Path, account: Account | None) -> None:

@@ -21,7 +21,8 @@ WEB_STOP_SECONDS = 30
 
 
 def database_server(locations: Locations) -> Part:
-    server = Postgres(locations)
+    names = [database["NAME"] for database in settings.DATABASES.values()]
+    server = Postgres(locations, names)
     return Part(name=server.name, prepare=server.prepare, is_ready=server.is_ready)
 
 

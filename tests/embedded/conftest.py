@@ -15,6 +15,7 @@ from epis.embedded.valkey import Valkey
 from tests.polling import wait_for
 
 Process = subprocess.Popen[bytes]
+DATABASES = ("epis_users", "epis_todos", "epis_counter")
 
 
 @pytest.fixture

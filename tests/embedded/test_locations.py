@@ -10,6 +10,7 @@ import pytest
 
 from epis.embedded import locations as module
 from epis.embedded.locations import Locations, secret_key
+from tests.embedded.conftest import DATABASES
 
 AS_ROOT = os.geteuid() == 0
 
@@ -22,9 +23,11 @@ class TestLocations:
         assert one.database("todos") == other.database("todos")
 
     def test_name_one_database_for_each_alias(self, data: Path) -> None:
-        names = [Locations(data).database(alias)["NAME"] for alias in module.ALIASES]
+        aliases = ("default", "todos", "counter")
 
-        assert names == ["epis_users", "epis_todos", "epis_counter"]
+        names = tuple(Locations(data).database(alias)["NAME"] for alias in aliases)
+
+        assert names == DATABASES
 
     @pytest.mark.parametrize("name", ["a" * 200, "with, comma", "per%cent", "우유", "x" * 40])
     def test_keep_sockets_where_the_kernel_and_libpq_take_them(self, data: Path, name: str) -> None:

@@ -13,7 +13,7 @@ from epis import processes
 from epis.embedded import ground, postgres
 from epis.embedded.locations import Locations
 from epis.embedded.postgres import Postgres
-from tests.embedded.conftest import Process
+from tests.embedded.conftest import DATABASES, Process
 from tests.polling import wait_for
 
 Start = Callable[[Postgres], Process]
@@ -24,7 +24,7 @@ import sys
 from pathlib import Path
 from epis.embedded.locations import Locations
 from epis.embedded.postgres import Postgres
-server = Postgres(Locations(Path(sys.argv[1])), fsync=False)
+server = Postgres(Locations(Path(sys.argv[1])), (), fsync=False)
 """
 START_AND_WAIT_TO_BE_KILLED = PREPARE + "server.prepare().start(); print(flush=True); input()"
 
@@ -48,22 +48,22 @@ def trigrams(locations: Locations, text: str) -> list[str]:
 
 
 class TestStart:
-    def test_serves_three_databases_on_a_unix_socket_only(
+    def test_serves_its_databases_on_a_unix_socket_only(
         self, locations: Locations, start: Start
     ) -> None:
-        process = start(Postgres(locations, fsync=False))
+        process = start(Postgres(locations, DATABASES, fsync=False))
 
         with connect(locations) as one, connect(locations, "todos"), connect(locations, "counter"):
             assert one.execute("SHOW listen_addresses").fetchone() == ("",)
         assert not psutil.Process(process.pid).net_connections(kind="inet")
 
     def test_never_runs_as_root(self, locations: Locations, start: Start) -> None:
-        process = start(Postgres(locations, fsync=False))
+        process = start(Postgres(locations, DATABASES, fsync=False))
 
         assert psutil.Process(process.pid).uids().real != 0
 
     def test_syncs_unless_told_otherwise(self, locations: Locations, start: Start) -> None:
-        start(Postgres(locations))
+        start(Postgres(locations, DATABASES))
 
         with connect(locations) as connection:
             assert connection.execute("SHOW fsync").fetchone() == ("on",)
@@ -81,14 +81,14 @@ class TestStart:
         }.items():
             monkeypatch.setenv(name, value)
 
-        start(Postgres(locations, fsync=False))
+        start(Postgres(locations, DATABASES, fsync=False))
 
         assert trigrams(locations, "milk")
 
     def test_works_below_a_path_too_long_for_a_socket(
         self, deep_locations: Locations, start: Start
     ) -> None:
-        start(Postgres(deep_locations, fsync=False))
+        start(Postgres(deep_locations, DATABASES, fsync=False))
 
         with connect(deep_locations) as connection:
             assert connection.execute("SELECT 1").fetchone() == (1,)
@@ -101,14 +101,14 @@ class TestStart:
         locations.sockets.symlink_to(data / "elsewhere")
 
         with pytest.raises(ground.CannotStart, match="belongs to somebody else"):
-            Postgres(locations).prepare()
+            Postgres(locations, DATABASES).prepare()
 
         locations.sockets.unlink()
 
 
 class TestTrigrams:
     def test_see_letters_of_any_language(self, locations: Locations, start: Start) -> None:
-        start(Postgres(locations, fsync=False))
+        start(Postgres(locations, DATABASES, fsync=False))
 
         assert trigrams(locations, "우유를 사다")
 
@@ -118,7 +118,7 @@ class TestTrigrams:
         plain = tuple(o for o in postgres.INITDB_OPTIONS if not o.startswith("--lc-ctype"))
         monkeypatch.setattr(postgres, "INITDB_OPTIONS", plain)
 
-        start(Postgres(locations, fsync=False))
+        start(Postgres(locations, DATABASES, fsync=False))
 
         assert not trigrams(locations, "우유를 사다")
 
@@ -127,13 +127,13 @@ class TestStartAgain:
     def test_keeps_what_was_committed_before_a_kill(
         self, locations: Locations, start: Start
     ) -> None:
-        first = start(Postgres(locations))
+        first = start(Postgres(locations, DATABASES))
         with connect(locations) as connection:
             connection.execute("CREATE TABLE kept AS SELECT 7 AS n")
             first.kill()
             first.wait()
 
-        start(Postgres(locations))
+        start(Postgres(locations, DATABASES))
 
         with connect(locations) as connection:
             assert connection.execute("SELECT n FROM kept").fetchone() == (7,)
@@ -141,7 +141,7 @@ class TestStartAgain:
     def test_ends_the_backends_of_a_killed_postmaster(
         self, locations: Locations, start: Start
     ) -> None:
-        first = start(Postgres(locations, fsync=False))
+        first = start(Postgres(locations, DATABASES, fsync=False))
         busy = connect(locations)
         backend = psutil.Process(busy.info.backend_pid)
         # Deaf to the postmaster's death: it neither sleeps nor talks to its client.
@@ -149,7 +149,7 @@ class TestStartAgain:
         first.kill()
         first.wait()
 
-        start(Postgres(locations, fsync=False))
+        start(Postgres(locations, DATABASES, fsync=False))
 
         busy.close()
         wait_for("the end of the backend", lambda: not backend.is_running())
@@ -158,16 +158,16 @@ class TestStartAgain:
         self, locations: Locations, start: Start, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(processes, "LIBC", None)
-        orphan = start(Postgres(locations, fsync=False))
+        orphan = start(Postgres(locations, DATABASES, fsync=False))
 
-        start(Postgres(locations, fsync=False))
+        start(Postgres(locations, DATABASES, fsync=False))
 
         assert orphan.poll() == 0
 
     def test_is_not_fooled_by_lock_files_that_name_a_stranger(
         self, locations: Locations, start: Start
     ) -> None:
-        first = start(Postgres(locations, fsync=False))
+        first = start(Postgres(locations, DATABASES, fsync=False))
         pid_file = locations.servers / "postgres" / "postmaster.pid"
         socket_lock = locations.sockets / ".s.PGSQL.5432.lock"
         kept = {path: path.read_text() for path in (pid_file, socket_lock)}
@@ -178,7 +178,7 @@ class TestStartAgain:
         for path, text in kept.items():
             path.write_text(text.replace(str(first.pid), str(stranger.pid)))
 
-        start(Postgres(locations, fsync=False))
+        start(Postgres(locations, DATABASES, fsync=False))
 
         assert stranger.poll() is None
         stranger.kill()
@@ -187,11 +187,11 @@ class TestStartAgain:
     def test_makes_the_databases_that_a_killed_first_start_did_not_come_to(
         self, locations: Locations, start: Start
     ) -> None:
-        start(Postgres(locations, fsync=False))
+        start(Postgres(locations, DATABASES, fsync=False))
         with connect(locations) as connection:
             connection.execute("DROP DATABASE epis_counter")
 
-        assert Postgres(locations, fsync=False).is_ready()
+        assert Postgres(locations, DATABASES, fsync=False).is_ready()
 
         connect(locations, "counter").close()
 
@@ -228,7 +228,7 @@ class TestKilledStarter:
         starter.wait()
 
         assert unfinished.exists()
-        start(Postgres(locations, fsync=False))
+        start(Postgres(locations, DATABASES, fsync=False))
         assert not unfinished.exists()
 
 
