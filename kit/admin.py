@@ -1,18 +1,37 @@
 """What the apps' admin pages have in common."""
 
+from functools import cached_property
 from typing import Any
 
 from django.contrib import admin, messages
+from django.core.paginator import Paginator
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils.html import format_html
 
 from kit.directory import Viewer
 from kit.errors import Refusal
+from kit.models import Owner
+
+
+class FirstRows(Paginator):
+    """Counts no further than anybody turns pages: a whole table is too long to be counted."""
+
+    LIMIT = 10_000
+
+    object_list: QuerySet[Any]
+
+    @cached_property
+    def count(self) -> int:
+        return self.object_list[: self.LIMIT].count()
 
 
 class ReadOnly(admin.ModelAdmin):
     """Rows to be looked at only: a hand edit would break a guarantee."""
 
     show_full_result_count = False
+    paginator = FirstRows
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -31,6 +50,7 @@ class ByOperations(admin.ModelAdmin):
     """
 
     show_full_result_count = False
+    paginator = FirstRows
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -58,6 +78,31 @@ class ByOperations(admin.ModelAdmin):
     def _told(self, request: HttpRequest, refusal: Refusal) -> HttpResponse:
         self.message_user(request, refusal.message, messages.ERROR)
         return HttpResponseRedirect(request.get_full_path())
+
+
+class OwnerAdmin(ReadOnly):
+    """What an app's database knows of users. `of` is the model whose rows they own."""
+
+    of: type[Model]
+    fields = ["id", "user_link", "rows_link", "tombstoned_at", "purged_rows", "purged_at"]
+    list_display = ["__str__", "user_link", "rows_link", "tombstoned_at", "purged_rows"]
+    list_filter = [("tombstoned_at", admin.EmptyFieldListFilter)]
+    search_fields = ["username", "=id"]
+    ordering = ["-id"]
+
+    @admin.display(description="user")
+    def user_link(self, owner: Owner) -> str:
+        if owner.tombstoned_at:
+            return "deleted"
+        address = reverse("admin:users_user_change", args=[owner.id])
+        return format_html('<a href="{}">{}</a>', address, owner.username)
+
+    @admin.display(description="what they own")
+    def rows_link(self, owner: Owner) -> str:
+        opts = self.of._meta
+        page = f"admin:{opts.app_label}_{opts.model_name}_changelist"
+        address = reverse(page, query={"owner__id__exact": owner.id})
+        return format_html('<a href="{}">their {}</a>', address, opts.verbose_name_plural)
 
 
 def operator(request: HttpRequest) -> Viewer:

@@ -4,11 +4,9 @@ A counter is renamed, hidden and deleted here by the same operations as over HTT
 is not: only increments move it. The ledger, owners and the cursor may only be looked at.
 """
 
-from functools import cached_property
 from typing import Any
 
 from django.contrib import admin
-from django.core.paginator import Paginator
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
@@ -18,7 +16,7 @@ from apps.counter.errors import CounterNotFound
 from apps.counter.models import Counter, FeedCursor, Increment, Owner
 from apps.counter.operations import change_counter, delete_counter
 from apps.counter.queries import in_state, with_pending
-from kit.admin import ByOperations, ReadOnly, operator
+from kit.admin import ByOperations, OwnerAdmin, ReadOnly, operator
 
 
 @admin.register(Counter)
@@ -106,18 +104,6 @@ class StateFilter(admin.SimpleListFilter):
         return queryset.filter(in_state(state)) if state in Increment.State.values else queryset
 
 
-class FirstRows(Paginator):
-    """Counts no further than anybody turns pages: a whole ledger is too long to be counted."""
-
-    LIMIT = 10_000
-
-    object_list: QuerySet[Any]
-
-    @cached_property
-    def count(self) -> int:
-        return self.object_list[: self.LIMIT].count()
-
-
 @admin.register(Increment)
 class IncrementAdmin(ReadOnly):
     fields = ["key", "counter_link", "amount", "state", "result", "accepted_at", "settled_at"]
@@ -127,7 +113,6 @@ class IncrementAdmin(ReadOnly):
     search_fields = ["key__exact"]
     search_help_text = "The whole key. Faster within the ledger of one counter."
     ordering = ["-id"]
-    paginator = FirstRows
 
     @admin.display(description="counter")
     def counter_link(self, increment: Increment) -> str:
@@ -136,24 +121,8 @@ class IncrementAdmin(ReadOnly):
 
 
 @admin.register(Owner)
-class OwnerAdmin(ReadOnly):
-    fields = ["id", "user_link", "counters_link", "tombstoned_at", "purged_rows", "purged_at"]
-    list_display = ["__str__", "user_link", "counters_link", "tombstoned_at", "purged_rows"]
-    list_filter = [("tombstoned_at", admin.EmptyFieldListFilter)]
-    search_fields = ["username", "=id"]
-    ordering = ["-id"]
-
-    @admin.display(description="user")
-    def user_link(self, owner: Owner) -> str:
-        if owner.tombstoned_at:
-            return "deleted"
-        address = reverse("admin:users_user_change", args=[owner.id])
-        return format_html('<a href="{}">{}</a>', address, owner.username)
-
-    @admin.display(description="counters")
-    def counters_link(self, owner: Owner) -> str:
-        address = reverse("admin:counter_counter_changelist", query={"owner__id__exact": owner.id})
-        return format_html('<a href="{}">their counters</a>', address)
+class CounterOwnerAdmin(OwnerAdmin):
+    of = Counter
 
 
 @admin.register(FeedCursor)

@@ -7,19 +7,17 @@ the cursor may only be looked at: a hand edit would break the fence, or the feed
 from typing import Any
 
 from django import forms
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.contrib.postgres.forms import SimpleArrayField
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 
 from apps.todos.errors import TodoNotFound
 from apps.todos.models import FeedCursor, Owner, Todo
 from apps.todos.operations import change_todo, delete_todo
-from kit.admin import ReadOnly
-from kit.directory import Viewer
-from kit.errors import Refusal
+from kit.admin import ByOperations, OwnerAdmin, ReadOnly, operator
 
 
 class TodoForm(forms.ModelForm):
@@ -43,7 +41,7 @@ class TodoForm(forms.ModelForm):
 
 
 @admin.register(Todo)
-class TodoAdmin(admin.ModelAdmin):
+class TodoAdmin(ByOperations):
     form = TodoForm
     fields = [
         "title",
@@ -79,7 +77,6 @@ class TodoAdmin(admin.ModelAdmin):
     list_select_related = ["owner"]
     search_fields = ["title", "content", "owner__username"]
     ordering = ["-id"]
-    show_full_result_count = False
 
     @admin.display(description="owner", ordering="owner__username")
     def owner_link(self, todo: Todo) -> str:
@@ -90,43 +87,14 @@ class TodoAdmin(admin.ModelAdmin):
     def is_completed(self, todo: Todo) -> bool:
         return todo.completed
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    # Django's own views wrap these in a transaction; an operation opens one itself.
-
-    def changeform_view(
-        self,
-        request: HttpRequest,
-        object_id: str | None = None,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
-        try:
-            return self._changeform_view(request, object_id, form_url, extra_context)  # type: ignore[attr-defined, no-any-return]
-        except Refusal as refusal:
-            return self._told(request, refusal)
-
-    def delete_view(
-        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
-        try:
-            return self._delete_view(request, object_id, extra_context)  # type: ignore[attr-defined, no-any-return]
-        except Refusal as refusal:
-            return self._told(request, refusal)
-
-    def _told(self, request: HttpRequest, refusal: Refusal) -> HttpResponse:
-        self.message_user(request, refusal.message, messages.ERROR)
-        return HttpResponseRedirect(request.get_full_path())
-
     def save_model(self, request: HttpRequest, obj: Todo, form: Any, change: bool) -> None:
         changes = {name: form.cleaned_data[name] for name in form.changed_data}
         changes.pop("version_read", None)
         version = form.cleaned_data["version_read"]
-        change_todo(todo_id=obj.id, viewer=_staff(request), version=version, **changes)
+        change_todo(todo_id=obj.id, viewer=operator(request), version=version, **changes)
 
     def delete_model(self, request: HttpRequest, obj: Todo) -> None:
-        delete_todo(todo_id=obj.id, viewer=_staff(request))
+        delete_todo(todo_id=obj.id, viewer=operator(request))
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Todo]) -> None:
         for todo in queryset:
@@ -136,30 +104,9 @@ class TodoAdmin(admin.ModelAdmin):
                 continue  # somebody was quicker
 
 
-def _staff(request: HttpRequest) -> Viewer:
-    """Whom Django's own permissions let in here may see and do everything."""
-    return Viewer(user_id=request.user.pk, is_staff=True)  # type: ignore[arg-type]  # signed in
-
-
 @admin.register(Owner)
-class OwnerAdmin(ReadOnly):
-    fields = ["id", "user_link", "todos_link", "tombstoned_at", "purged_rows", "purged_at"]
-    list_display = ["__str__", "user_link", "todos_link", "tombstoned_at", "purged_rows"]
-    list_filter = [("tombstoned_at", admin.EmptyFieldListFilter)]
-    search_fields = ["username", "=id"]
-    ordering = ["-id"]
-
-    @admin.display(description="user")
-    def user_link(self, owner: Owner) -> str:
-        if owner.tombstoned_at:
-            return "deleted"
-        address = reverse("admin:users_user_change", args=[owner.id])
-        return format_html('<a href="{}">{}</a>', address, owner.username)
-
-    @admin.display(description="todos")
-    def todos_link(self, owner: Owner) -> str:
-        address = reverse("admin:todos_todo_changelist", query={"owner__id__exact": owner.id})
-        return format_html('<a href="{}">their todos</a>', address)
+class TodoOwnerAdmin(OwnerAdmin):
+    of = Todo
 
 
 @admin.register(FeedCursor)

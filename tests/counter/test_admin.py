@@ -8,9 +8,9 @@ from django.test import Client as Browser
 from django.utils import timezone
 
 from apps.counter import public as counter
-from apps.counter.admin import FirstRows
 from apps.counter.models import Counter, Increment, Owner
 from apps.users.models import User
+from kit.admin import FirstRows
 
 pytestmark = pytest.mark.django_db(databases=["default", "counter"])
 
