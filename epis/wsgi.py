@@ -5,11 +5,13 @@ import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
+CHUNK_BYTES = 64 * 1024
 # `charset=…`, and `name*=charset'language'value` of RFC 2231.
 CHOICE_OF_CODEC = re.compile(r";[^;,=]*(?:charset|\*)[^;,=]*=[^;,]*", re.IGNORECASE)
 
@@ -31,6 +33,24 @@ def utf8_only(application: "WSGIApplication") -> "WSGIApplication":
     return guarded
 
 
+def reads_to_the_end(application: "WSGIApplication") -> "WSGIApplication":
+    """`application`, with nothing of a body left unread when it has answered.
+
+    A view that refuses a request does not read its body. The web server would then close
+    the connection behind the answer, under the client's next request on it.
+    """
+
+    def reading(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        answer = application(environ, start_response)
+        if environ.get("CONTENT_LENGTH", "").isdecimal():
+            left = min(int(environ["CONTENT_LENGTH"]), settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
+            while left > 0 and (read := environ["wsgi.input"].read(min(left, CHUNK_BYTES))):
+                left -= len(read)
+        return answer
+
+    return reading
+
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "epis.settings")
 
-application = utf8_only(get_wsgi_application())
+application = reads_to_the_end(utf8_only(get_wsgi_application()))
