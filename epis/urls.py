@@ -20,7 +20,11 @@ urlpatterns = [
     path("api/", include("apps.todos.api.urls")),
     path("api/", include("apps.counter.api.urls")),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
-    path("api/docs/", SpectacularSwaggerSplitView.as_view(), name="docs"),
+    path(
+        "api/docs/",
+        SpectacularSwaggerSplitView.as_view(http_method_names=["get", "head"]),
+        name="docs",
+    ),
     path("admin/", admin.site.urls),
     path("health/live", health.live),
     path("health/ready", health.ready),

@@ -12,7 +12,7 @@ from http import HTTPStatus
 from typing import Any
 
 from django.core import exceptions as django_errors
-from django.db import DataError, InterfaceError, OperationalError
+from django.db import DataError, InterfaceError, InternalError, OperationalError
 from django.http import Http404
 from rest_framework import exceptions as drf_errors
 from rest_framework.fields import get_error_detail
@@ -45,6 +45,8 @@ STATUS_OF: dict[type[BaseException], HTTPStatus] = {
     # A database that is gone, or that gave no lock or no answer in time.
     OperationalError: HTTPStatus.SERVICE_UNAVAILABLE,
     InterfaceError: HTTPStatus.SERVICE_UNAVAILABLE,
+    # A transaction that froze until PostgreSQL ended it, or a server that only reads.
+    InternalError: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 # Not taken from `HTTPStatus`, whose names and phrases are not those of every other Python.
 CODE_OF = {
@@ -136,7 +138,7 @@ def problem_of(exc: BaseException | None) -> Problem | None:
     if status is None:
         return None
     headers = _headers(status, retry_after=getattr(exc, "retry_after", None))
-    if isinstance(exc, (OperationalError, InterfaceError)):
+    if isinstance(exc, (OperationalError, InterfaceError, InternalError)):
         logger.error("A database did not serve a request: %s", exc)
     if isinstance(exc, django_errors.ValidationError):
         return Problem(status, "invalid", BAD_INPUT, list(flat(get_error_detail(exc))))

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from django.core import exceptions as django_errors
-from django.db import DataError, IntegrityError, InterfaceError, OperationalError
+from django.db import DataError, IntegrityError, InterfaceError, InternalError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import include, path
 from rest_framework import exceptions as drf_errors
@@ -35,6 +35,7 @@ WAYS: dict[str, Callable[[], Exception]] = {
     "nul": lambda: DataError("PostgreSQL text fields cannot contain NUL (0x00) bytes"),
     "database-gone": lambda: OperationalError("secret"),
     "connection-closed": lambda: InterfaceError("secret"),
+    "transaction-froze": lambda: InternalError("secret"),
     "throttled": lambda: drf_errors.Throttled(wait=7),
     "wrong-credentials": errors.Unauthenticated,
     "unauthenticated": drf_errors.NotAuthenticated,

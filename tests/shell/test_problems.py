@@ -52,6 +52,7 @@ class TestRefusal:
             ("nul", 400, "bad_request"),
             ("database-gone", 503, "service_unavailable"),
             ("connection-closed", 503, "service_unavailable"),
+            ("transaction-froze", 503, "service_unavailable"),
             ("throttled", 429, "throttled"),
             ("wrong-credentials", 401, "authentication_failed"),
             ("unauthenticated", 401, "not_authenticated"),

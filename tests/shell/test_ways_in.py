@@ -35,6 +35,11 @@ class TestPages:
         assert loaded
         assert [url for url in loaded if re.match(r"(https?:)?//", url)] == []
 
+    def test_documentation_can_only_be_read(self, client: Client) -> None:
+        asked = client.options("/api/docs/", headers={"Accept": "text/html"})
+
+        assert asked.status_code == 405
+
     def test_front_page_leads_only_where_something_is(self, client: Client) -> None:
         links = re.findall(r'<a\s+href="([^"]+)"', client.get("/").text)
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 
 from apps.users.models import User
 from tests.factories import UserFactory
@@ -75,6 +76,14 @@ class TestNewTodoForm:
         assert {name: again[name] for name in typed} == typed
         assert "This field may not be blank." in response.text
         assert "A tag was given more than once." in response.text
+
+    def test_refuses_a_file_where_tags_belong(self, ada: Client) -> None:
+        sent = {"title": "x", "tags": SimpleUploadedFile("tags", b"shop")}
+
+        response = ada.post(TODOS, sent, format="multipart")
+
+        assert response.status_code == 400
+        assert response.json()["errors"][0]["field"] == "tags[0]"
 
     def test_is_also_at_the_other_address(self, browser: Client) -> None:
         response = browser.post("/api/todo/create", {"title": "Rest"}, format="multipart")

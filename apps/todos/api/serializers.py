@@ -16,8 +16,10 @@ class Tags(serializers.ListField):
 
     def get_value(self, dictionary: Mapping[str, Any]) -> Any:
         if isinstance(dictionary, QueryDict) and self.field_name in dictionary:
-            texts = dictionary.getlist(str(self.field_name))
-            return [line for text in texts for line in text.splitlines() if line.strip()]
+            given = dictionary.getlist(str(self.field_name))
+            if all(isinstance(text, str) for text in given):  # and not an uploaded file
+                return [line for text in given for line in text.splitlines() if line.strip()]
+            return given
         return super().get_value(dictionary)
 
 
