@@ -10,6 +10,8 @@ from datetime import timedelta
 from uuid import UUID
 
 from django.conf import settings
+from django.contrib.admin.models import LogEntry
+from django.contrib.contenttypes.models import ContentType
 from django.db import IntegrityError
 from django.utils import timezone
 
@@ -33,13 +35,14 @@ def request_deletion(*, user_id: UUID) -> Deletion:
     Raises UserNotFound.
     """
     grace = timedelta(seconds=settings.DELETION_GRACE_SECONDS)
-    with durable(ALIAS):
-        if _close(user_id):
-            return _open_deletion(user_id, grace)
-    deletion = find_open_deletion(user_id)
-    if deletion is None:
-        raise UserNotFound
-    return deletion
+    for _ in range(2):  # once more, if the open deletion was cancelled between the two looks
+        with durable(ALIAS):
+            if _close(user_id):
+                return _open_deletion(user_id, grace)
+        deletion = find_open_deletion(user_id)
+        if deletion is not None:
+            return deletion
+    raise UserNotFound
 
 
 def reopen_deletion(*, user_id: UUID) -> None:
@@ -153,7 +156,15 @@ def finish_deletion(*, deletion_id: UUID) -> None:
         user_id = get_deletion(deletion_id).user_id
         Session.objects.filter(user_id=user_id).delete()  # begun while the account was closing
         User.objects.filter(id=user_id).delete()
+        _forget_name(user_id)
         after_commit(ALIAS, lambda: user_changed.send(User))
+
+
+def _forget_name(user_id: UUID) -> None:
+    """The admin's log keeps what it called each row, and outlives the account."""
+    accounts = ContentType.objects.get_for_model(User)
+    logged = LogEntry.objects.filter(content_type=accounts, object_id=str(user_id))
+    logged.update(object_repr=str(user_id))
 
 
 def _move(deletion_id: UUID, allowed: Iterable[str], to: str, *, at: str | None = None) -> Deletion:

@@ -8,7 +8,7 @@ from uuid import UUID
 from django.conf import settings
 from django.contrib.auth import authenticate
 from django.db import connections
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.http import HttpRequest
 from django.utils import timezone
 
@@ -112,6 +112,12 @@ def revoke_token(*, token_id: UUID, user_id: UUID) -> None:
         get_token(token_id, user_id).delete()
 
 
+def note_sign_in(*, user_id: UUID) -> None:
+    """Note when the account was last signed in to, if it is still there."""
+    with durable(ALIAS):
+        User.objects.filter(id=user_id).update(last_login=timezone.now())
+
+
 def end_session(*, session_key: str) -> None:
     """Sign one browser out. Nothing to do if it is already."""
     with durable(ALIAS):
@@ -124,4 +130,7 @@ def clear_expired_sign_ins() -> None:
     with durable(ALIAS):
         Token.objects.filter(expires_at__lte=now).delete()
         Session.objects.filter(expire_date__lte=now).delete()
+        # Begun while the account was going: its row was gone before this one came.
+        somebodys = Session.objects.filter(user_id__isnull=False)
+        somebodys.exclude(Exists(User.objects.filter(id=OuterRef("user_id")))).delete()
         SignInTries.objects.filter(window_ends_at__lte=now).delete()
