@@ -4,8 +4,7 @@ from celery import shared_task
 
 from apps.counter import public as counter
 from apps.users import public as users
-from kit import holdings
-from tasks import cascade, reconciling
+from tasks import cascade, following, reconciling
 from tasks.doorbells import ring
 
 
@@ -23,8 +22,7 @@ def purge_deleted_counters() -> None:
 
 @shared_task(name="users.follow_changes")
 def follow_changes() -> None:
-    moved = [held.follow() for held in holdings.registered()]
-    if any(moved):
+    if following.follow_changes():
         ring("users.follow_changes")
 
 

@@ -15,6 +15,7 @@ from kit.transactions import durable
 
 ALIAS = "counter"
 BATCH_ROWS = 5_000
+ONE_BY_ONE_ROWS = 500  # a slow way: the transaction must stay short
 CONSUMER_LOCK = 0x65706973  # "epis": the key of the advisory lock
 SMALLEST, LARGEST = -(2**63), 2**63 - 1
 
@@ -78,7 +79,7 @@ def apply_batch(*, limit: int = BATCH_ROWS) -> int:
         row: tuple[int, list[UUID]] = cursor.fetchone()
         settled, out_of_range = row
         for counter_id in out_of_range:
-            _settle_one_by_one(counter_id, limit)
+            _settle_one_by_one(counter_id, min(limit, ONE_BY_ONE_ROWS))
     return settled
 
 
