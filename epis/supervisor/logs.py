@@ -3,6 +3,7 @@
 import os
 import shutil
 import time
+from contextlib import suppress
 from pathlib import Path
 
 LIMIT_BYTES = 10 * 1024 * 1024
@@ -23,8 +24,13 @@ class LogKeeper:
             return
         self._next_look = time.monotonic() + LOOK_EVERY_SECONDS
         for log in self._folder.glob("*.log"):
-            if log.stat().st_size > self._limit_bytes:
-                # Copied and emptied, not renamed: the part keeps writing to the file it has
-                # open, and it appends.
-                shutil.copyfile(log, log.with_suffix(".log.1"))
-                os.truncate(log, 0)
+            # On a full disk: the next look may fare better, and the parts go on.
+            with suppress(OSError):
+                self._shorten(log)
+
+    def _shorten(self, log: Path) -> None:
+        if log.stat().st_size > self._limit_bytes:
+            # Copied and emptied, not renamed: the part keeps writing to the file it has
+            # open, and it appends.
+            shutil.copyfile(log, log.with_suffix(".log.1"))
+            os.truncate(log, 0)
