@@ -6,14 +6,15 @@ Two ways to run:
   `EPIS_DATA`, and a secret key it keeps there. For trying, developing and testing.
 - servers named: all of `USERS_DATABASE_URL`, `TODOS_DATABASE_URL`,
   `COUNTER_DATABASE_URL`, `BROKER_URL`, `SECRET_KEY` and `ALLOWED_HOSTS` are demanded;
-  whatever is missing or wrong is reported in one error, all of it at once.
+  whatever is missing or wrong is told before anything starts, all of it at once.
 """
 
-import os
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from environs import Env, validate
+import dj_database_url
+from environs import Env, EnvValidationError, ValidationError, validate
 
 from epis.embedded.locations import Locations, secret_key
 
@@ -22,30 +23,67 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 env = Env(eager=False)
 env.read_env(str(BASE_DIR / ".env"), recurse=False)
 
+
+@env.parser_for("database_url")
+def _database_named(url: str, *, others: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """The PostgreSQL database at this address, which none of the others may be."""
+    try:
+        named: dict[str, Any] = dict(dj_database_url.parse(url))
+    except ValueError as error:
+        raise ValidationError("Not a valid database URL.") from error
+    if not url.startswith(("postgres://", "postgresql://")) or not named["NAME"]:
+        raise ValidationError("Not postgres://user:password@host:port/database.")
+    if any(_where(named) == _where(other) for other in others if other):
+        raise ValidationError("Names a database that is already another app's.")
+    return named
+
+
+def _where(database: dict[str, Any]) -> tuple[Any, ...]:
+    # The options too: they may name the host.
+    port = database["PORT"] or 5432
+    return database["HOST"], port, database["NAME"], database.get("OPTIONS")
+
+
+def _each_is_a_word(words: list[str]) -> None:
+    if any(word.split() != [word] for word in words):
+        raise ValidationError("Not names with a comma, and no blank, between them.")
+
+
+some_words: list[Callable[[Any], Any]] = [validate.Length(min=1), _each_is_a_word]
+broker_address = validate.Regexp(
+    r"(rediss?|redis\+socket|amqps?)://.",
+    error="Does not begin with redis://, rediss://, redis+socket://, amqp:// or amqps://.",
+)
+
 # --- where things are -----------------------------------------------------------------
 
 EPIS_DATA = env.path("EPIS_DATA", default=BASE_DIR / "var")
 PORT = env.int("PORT", default=8000, validate=validate.Range(min=1, max=65535))
+# The map of the databases: what else is to know them goes by it.
 DATABASE_URL_OF = {
     "default": "USERS_DATABASE_URL",
     "todos": "TODOS_DATABASE_URL",
     "counter": "COUNTER_DATABASE_URL",
 }
-SERVERS_ARE_NAMED = any(os.environ.get(name) for name in [*DATABASE_URL_OF.values(), "BROKER_URL"])
+SERVERS_ARE_NAMED = any(
+    env.str(variable, default="") for variable in [*DATABASE_URL_OF.values(), "BROKER_URL"]
+)
 
+named_databases: dict[str, dict[str, Any]] = {}
 if SERVERS_ARE_NAMED:
-    named_databases = {
-        alias: env.dj_db_url(variable) for alias, variable in DATABASE_URL_OF.items()
-    }
-    BROKER_URL = env.str("BROKER_URL")
+    for alias, variable in DATABASE_URL_OF.items():
+        named_databases[alias] = env.database_url(variable, others=named_databases.values())
+    BROKER_URL = env.str("BROKER_URL", validate=broker_address)
     SECRET_KEY = env.str("SECRET_KEY", validate=validate.Length(min=50))
-    ALLOWED_HOSTS = env.list("ALLOWED_HOSTS")
+    ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", validate=some_words)
 else:
     locations = Locations(EPIS_DATA)
     named_databases = {alias: locations.database(alias) for alias in DATABASE_URL_OF}
     BROKER_URL = locations.broker_url
     SECRET_KEY = env.str("SECRET_KEY", default="") or secret_key(locations)
-    ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
+    ALLOWED_HOSTS = env.list(
+        "ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"], validate=some_words
+    )
 
 # --- how it runs ----------------------------------------------------------------------
 
@@ -53,7 +91,9 @@ DEBUG = env.bool("DEBUG", default=False)
 HTTPS = env.bool("HTTPS", default=SERVERS_ARE_NAMED)
 WEB_WORKERS = env.int("WEB_WORKERS", default=2, validate=validate.Range(min=1))
 WEB_THREADS = env.int("WEB_THREADS", default=4, validate=validate.Range(min=1))
-LOG_LEVEL = env.str("LOG_LEVEL", default="INFO")
+LOG_LEVEL = env.str(
+    "LOG_LEVEL", default="INFO", validate=validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR"])
+)
 DELETION_GRACE_SECONDS = env.int(
     "DELETION_GRACE_SECONDS", default=0, validate=validate.Range(min=0)
 )
@@ -61,13 +101,21 @@ SWEEP_SECONDS = env.int("SWEEP_SECONDS", default=5, validate=validate.Range(min=
 SIGN_IN_TRIES_PER_MINUTE = env.int(
     "SIGN_IN_TRIES_PER_MINUTE", default=20, validate=validate.Range(min=1)
 )
-CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+CSRF_TRUSTED_ORIGINS: list[str] = env.list(
+    "CSRF_TRUSTED_ORIGINS", default=[], validate=_each_is_a_word
+)
 
-env.seal()
+try:
+    env.seal()
+except EnvValidationError as error:
+    wrong: Any = error.error_messages
+    lines = [f"  {variable}: {' '.join(messages)}" for variable, messages in wrong.items()]
+    raise SystemExit("\n".join(["epis cannot run with these settings:", *lines])) from None
 
 # --- databases ------------------------------------------------------------------------
 
-DATABASE_OF = {"todos": "todos", "counter": "counter"}
+# An app's database has the app's name as its alias; who has none lives with the users.
+DATABASE_OF = {alias: alias for alias in DATABASE_URL_OF if alias != "default"}
 DATABASE_ROUTERS = ["epis.routers.DatabasePerApp"]
 
 # A process that freezes inside a transaction must not hold its locks for ever: the server
@@ -89,8 +137,9 @@ def _database(named: dict[str, Any]) -> dict[str, Any]:
         "ENGINE": "django.db.backends.postgresql",
         "CONN_MAX_AGE": None,
         "CONN_HEALTH_CHECKS": True,
-        "ATOMIC_REQUESTS": False,
         "OPTIONS": options,
+        # By default a test database waits for `default`, and a run that needs todos alone
+        # would be refused.
         "TEST": {"DEPENDENCIES": []},
     }
 
@@ -148,8 +197,6 @@ TEMPLATES = [
 ]
 
 TIME_ZONE = "UTC"
-USE_TZ = True
-LANGUAGE_CODE = "en-us"
 STATIC_URL = "/static/"
 STATIC_ROOT = EPIS_DATA / "static"
 
@@ -171,7 +218,6 @@ AUTH_PASSWORD_VALIDATORS = [
         "NumericPasswordValidator",
     )
 ]
-LOGIN_URL = "/api/auth/login/"
 LOGIN_REDIRECT_URL = "/api/"
 LOGOUT_REDIRECT_URL = "/api/"
 
@@ -212,7 +258,6 @@ SPECTACULAR_SETTINGS = {
     ],
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
-    "REDOC_DIST": "SIDECAR",
 }
 
 # --- security -------------------------------------------------------------------------
@@ -226,7 +271,6 @@ SECURE_HSTS_PRELOAD = HTTPS
 SESSION_COOKIE_SECURE = HTTPS
 CSRF_COOKIE_SECURE = HTTPS
 CSRF_FAILURE_VIEW = "epis.api.edge.csrf_failed"
-X_FRAME_OPTIONS = "DENY"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 1024 * 1024
 
 # --- logging --------------------------------------------------------------------------
