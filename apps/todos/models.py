@@ -12,7 +12,7 @@ from kit.models import Owner as AbstractOwner
 
 
 class Owner(AbstractOwner):
-    """A user, as far as todos know of him."""
+    """A user, as far as todos know of them."""
 
 
 class FeedCursor(AbstractFeedCursor):
@@ -33,7 +33,12 @@ class Todo(models.Model):
         PUBLIC = "public"
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
-    owner = models.ForeignKey(Owner, on_delete=models.DO_NOTHING, related_name="todos")
+    owner = models.ForeignKey(
+        Owner,
+        on_delete=models.DO_NOTHING,
+        related_name="todos",
+        db_index=False,  # todos_of_owner begins with it
+    )
     title = models.CharField(max_length=200)
     content = models.TextField(max_length=50_000, blank=True)
     category = models.CharField(max_length=64, blank=True)
@@ -54,6 +59,7 @@ class Todo(models.Model):
     class Meta:
         indexes = [
             models.Index(fields=["owner", "-id"], name="todos_of_owner"),
+            models.Index(fields=["owner", "due_at"], name="todos_of_owner_due"),
             models.Index(
                 fields=["-id"],
                 condition=models.Q(visibility="public"),

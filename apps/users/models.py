@@ -8,6 +8,7 @@ import uuid
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractUser
+from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.contrib.sessions.backends.base import SessionBase
 from django.contrib.sessions.base_session import AbstractBaseSession
 from django.db import models
@@ -38,6 +39,10 @@ class User(AbstractUser):
                 violation_error_message="A user with that username already exists.",
             )
         ]
+        indexes = [
+            GinIndex(OpClass(Upper("username"), "gin_trgm_ops"), name="users_username_parts"),
+            GinIndex(OpClass(Upper("email"), "gin_trgm_ops"), name="users_email_parts"),
+        ]
 
     def get_full_name(self) -> str:
         return self.username
@@ -54,7 +59,7 @@ class Token(models.Model):
     name = models.CharField(max_length=100, blank=True)
     digest = models.BinaryField(max_length=32, unique=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
-    expires_at = models.DateTimeField(null=True, blank=True)
+    expires_at = models.DateTimeField(null=True, blank=True, db_index=True)
     last_used_at = models.DateTimeField(null=True, editable=False)
 
     def __str__(self) -> str:
@@ -97,7 +102,7 @@ class UserChange(models.Model):
     """A position in the feed: this account was created, renamed, closed, reopened or removed."""
 
     position = models.BigIntegerField(primary_key=True)
-    user_id = models.UUIDField()
+    user_id = models.UUIDField(db_index=True)
 
     def __str__(self) -> str:
         return f"{self.position}: {self.user_id}"
@@ -163,7 +168,12 @@ class DeletionStep(models.Model):
         DONE = "done"
 
     id = models.BigAutoField(primary_key=True)
-    deletion = models.ForeignKey(Deletion, on_delete=models.CASCADE, related_name="steps")
+    deletion = models.ForeignKey(
+        Deletion,
+        on_delete=models.CASCADE,
+        related_name="steps",
+        db_index=False,  # users_one_step_per_app begins with it
+    )
     app = models.CharField(max_length=50)
     state = models.CharField(max_length=7, choices=State, default=State.PENDING)
     deleted = models.BigIntegerField(default=0)

@@ -257,6 +257,26 @@ class TestStaff:
 
         assert [user["username"] for user in response.json()["results"]] == found
 
+    def test_search_uses_its_indexes_among_many(self, django_assert_num_queries: Any) -> None:
+        User.objects.bulk_create(
+            User(username=f"person{number}", email=f"{uuid.uuid4()}@example.org")
+            for number in range(2_000)
+        )
+        client = client_of(UserFactory.create(is_staff=True))
+        client.get("/api/users/me/")  # signs in
+
+        with django_assert_num_queries(2) as captured:
+            client.get("/api/users/", {"search": "somebody"})
+
+        with connection.cursor() as cursor:
+            for index in ("users_username_parts", "users_email_parts"):
+                cursor.execute("SELECT gin_clean_pending_list(%s)", [index])
+            cursor.execute("ANALYZE users_user")
+            cursor.execute(f"EXPLAIN {captured[-1]['sql']}")
+            plan = str(cursor.fetchall())
+        assert "users_username_parts" in plan
+        assert "users_email_parts" in plan
+
     @pytest.mark.parametrize("search", ["a\0", '"', "a " * 2_000, "'" * 500])
     def test_cannot_break_it_by_searching(self, search: str) -> None:
         staff = client_of(UserFactory.create(is_staff=True))

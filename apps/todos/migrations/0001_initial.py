@@ -101,6 +101,7 @@ class Migration(migrations.Migration):
                 (
                     "owner",
                     models.ForeignKey(
+                        db_index=False,
                         on_delete=django.db.models.deletion.DO_NOTHING,
                         related_name="todos",
                         to="todos.owner",
@@ -110,6 +111,7 @@ class Migration(migrations.Migration):
             options={
                 "indexes": [
                     models.Index(fields=["owner", "-id"], name="todos_of_owner"),
+                    models.Index(fields=["owner", "due_at"], name="todos_of_owner_due"),
                     models.Index(
                         condition=models.Q(("visibility", "public")),
                         fields=["-id"],

@@ -4,10 +4,12 @@ import uuid
 
 import django.contrib.auth.models
 import django.contrib.auth.validators
+import django.contrib.postgres.indexes
 import django.db.models.deletion
 import django.db.models.functions.text
 import django.utils.timezone
 from django.conf import settings
+from django.contrib.postgres.operations import TrigramExtension
 from django.db import migrations, models
 
 import kit.ids
@@ -21,6 +23,7 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        TrigramExtension(),
         migrations.CreateModel(
             name="FeedHead",
             fields=[
@@ -59,7 +62,7 @@ class Migration(migrations.Migration):
             name="UserChange",
             fields=[
                 ("position", models.BigIntegerField(primary_key=True, serialize=False)),
-                ("user_id", models.UUIDField()),
+                ("user_id", models.UUIDField(db_index=True)),
             ],
         ),
         migrations.CreateModel(
@@ -146,6 +149,20 @@ class Migration(migrations.Migration):
                 "verbose_name_plural": "users",
                 "abstract": False,
                 "swappable": "",
+                "indexes": [
+                    django.contrib.postgres.indexes.GinIndex(
+                        django.contrib.postgres.indexes.OpClass(
+                            django.db.models.functions.text.Upper("username"), "gin_trgm_ops"
+                        ),
+                        name="users_username_parts",
+                    ),
+                    django.contrib.postgres.indexes.GinIndex(
+                        django.contrib.postgres.indexes.OpClass(
+                            django.db.models.functions.text.Upper("email"), "gin_trgm_ops"
+                        ),
+                        name="users_email_parts",
+                    ),
+                ],
             },
             managers=[
                 ("objects", django.contrib.auth.models.UserManager()),
@@ -221,6 +238,7 @@ class Migration(migrations.Migration):
                 (
                     "deletion",
                     models.ForeignKey(
+                        db_index=False,
                         on_delete=django.db.models.deletion.CASCADE,
                         related_name="steps",
                         to="users.deletion",
@@ -243,7 +261,7 @@ class Migration(migrations.Migration):
                 ("name", models.CharField(blank=True, max_length=100)),
                 ("digest", models.BinaryField(max_length=32, unique=True)),
                 ("created_at", models.DateTimeField(auto_now_add=True)),
-                ("expires_at", models.DateTimeField(blank=True, null=True)),
+                ("expires_at", models.DateTimeField(blank=True, db_index=True, null=True)),
                 ("last_used_at", models.DateTimeField(editable=False, null=True)),
                 (
                     "user",
