@@ -14,7 +14,7 @@ LONGEST_KEY = 255
 
 
 class Owner(AbstractOwner):
-    """A user, as far as counters know of him."""
+    """A user, as far as counters know of them."""
 
 
 class FeedCursor(AbstractFeedCursor):
