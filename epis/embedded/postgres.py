@@ -118,7 +118,7 @@ class Postgres:
                 }
                 for name in sorted(set(self._databases) - present):
                     connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-        except psycopg.OperationalError:  # not yet, or no more
+        except psycopg.Error:  # not yet, or no more
             return False
         return True
 

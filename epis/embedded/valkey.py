@@ -2,6 +2,9 @@
 
 import signal
 import socket
+from contextlib import suppress
+
+import psutil
 
 from epis.embedded.ground import (
     CLEAN_ENVIRONMENT,
@@ -73,7 +76,8 @@ class Valkey:
     def _end_orphan(self) -> None:
         for with_signal in (signal.SIGTERM, signal.SIGKILL):
             for process in processes_in(self._folder, "valkey"):
-                process.send_signal(with_signal)
+                with suppress(psutil.NoSuchProcess):
+                    process.send_signal(with_signal)
             if wait_until_none(self._folder, "valkey", seconds=15):
                 return
         raise CannotStart(f"an earlier Valkey is still running in {self._folder}")

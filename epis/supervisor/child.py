@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from epis.embedded.ground import CannotStart
 from epis.processes import Program, has_ended, how_it_ended, signal_group
 
 FIRST_PAUSE = 0.5
@@ -124,7 +123,7 @@ class Child:
     def _start_again(self) -> None:
         try:
             self.start()
-        except (CannotStart, OSError) as error:
+        except Exception as error:  # whatever it is, the other parts must go on
             pause = self._rest(0)
             self._say(self.part.name, f"cannot start: {error}; again in {pause:g} s")
 

@@ -169,8 +169,10 @@ def epis_up(data: Path, log: Path) -> Iterator[Running]:
         running.hang_up()
         family = running.process.children(recursive=True)
     finally:
+        died = up.poll() is not None
         up.send_signal(signal.SIGINT)
         up.wait(SECONDS_TO_STOP)
+    assert not died, log.read_text()
     wait_for("every process gone", lambda: not any(p.is_running() for p in family))
 
 

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -69,11 +70,12 @@ class TestRestart:
             assert len(events.pids("counter")) == 1
             wait_for("the end of the descendant", lambda: not is_alive(descendant))
 
+    @pytest.mark.parametrize("kind", [CannotStart, OSError, subprocess.SubprocessError])
     def test_goes_on_when_a_part_cannot_even_be_prepared(
-        self, events: Events, part: MakePart
+        self, events: Events, part: MakePart, kind: type[Exception]
     ) -> None:
         good = part("postgres")
-        troubles = [None, CannotStart("the disk is full"), None]
+        troubles = [None, kind("the disk is full"), None]
 
         def prepare() -> Program:
             trouble = troubles.pop(0)
