@@ -15,7 +15,10 @@ NAMED_SERVERS := \
 
 LOCK = $(VENV)/bin/uv pip compile --quiet --universal --generate-hashes --no-header $(ARGS)
 
-.PHONY: help up superuser shell test check lint format-check format types contracts \
+# How much `make bench` measures; its own defaults where nothing is said.
+PLAN = $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(SECONDS),--seconds $(SECONDS))
+
+.PHONY: help up superuser shell bench test check lint format-check format types contracts \
 	migrations-check deploy-check lock
 
 help: ## list what there is
@@ -31,6 +34,9 @@ superuser: $(VENV)/.installed ## make an account for the admin, while epis runs
 
 shell: $(VENV)/.installed ## a Python shell with epis loaded, while epis runs
 	@$(RUN) manage.py shell
+
+bench: $(VENV)/.installed ## measure epis beside its alternatives; ROUNDS, SECONDS, ARGS=--help
+	@exec $(RUN) -m bench $(PLAN) $(ARGS)
 
 # --- checking -------------------------------------------------------------------------
 

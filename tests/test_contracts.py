@@ -56,6 +56,7 @@ class TestContracts:
             ("epis/audit.py", "import apps.counter.management", "Into counter by the door"),
             ("apps/todos/models.py", "import apps.todos.operations", "the same layers"),
             ("apps/users/search.py", "import apps.users.models", "the same layers"),
+            ("kit/ids.py", "import bench.load", "knows the benchmark"),
         ],
     )
     def test_catch_a_planted_violation(

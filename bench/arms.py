@@ -1,0 +1,146 @@
+"""What runs side by side: epis and the alternatives, each loaded and checked the same way."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import redis
+
+from bench import ledger, load
+from bench.errors import CannotMeasure
+from bench.figures import rotated
+from bench.instance import Instance
+from bench.plan import Plan, Say
+from bench.waiting import wait_until
+from bench.web import storage
+
+DRAIN_SECONDS = 180
+# One process without a pool around it is the fastest single consumer there is, with as many
+# messages fetched ahead as it likes and nothing to log.
+WORKER = (
+    *("-m", "celery", "-A", "bench.web.task_each", "worker", "--queues", "bench"),
+    *("--concurrency", "1", "--pool", "solo", "--prefetch-multiplier", "1000"),
+    *("--loglevel", "WARNING", "--without-gossip", "--without-mingle", "--without-heartbeat"),
+)
+
+Round = dict[str, float]
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One way to count. `counted` tells how much it has; None for one that counts nothing."""
+
+    name: str
+    label: str
+    path: str
+    counted: Callable[[], int] | None
+    pending: Callable[[], int] = lambda: 0
+
+
+def epis_itself(epis: Instance) -> Arm:
+    """Increments of the instance's counter; single ones, or arrays."""
+    return Arm(
+        "epis",
+        "epis",
+        f"{epis.counter_path}increments/",
+        lambda: ledger.value(epis.database, epis.counter),
+        lambda: ledger.pending(epis.database, epis.counter),
+    )
+
+
+def all_arms(epis: Instance) -> list[Arm]:
+    """epis first. The alternatives' tables have to be there."""
+    database = epis.database
+    server = redis.Redis(unix_socket_path=str(epis.locations.valkey_socket))
+
+    def row(number: int) -> Callable[[], int]:
+        query = "SELECT value FROM bench_hot WHERE id = %s"
+        return lambda: int(database.execute(query, [number]).fetchall()[0][0])
+
+    return [
+        epis_itself(epis),
+        Arm("hot", "(a) hot row", "/bench/hot/", row(storage.HOT)),
+        Arm("keyed", "(b) hot row and key", "/bench/keyed/", row(storage.KEYED)),
+        Arm(
+            "keyed-at-once",
+            "(b) in one statement",
+            "/bench/keyed-at-once/",
+            row(storage.KEYED_AT_ONCE),
+        ),
+        Arm("celery", "(c) a Celery task each", "/bench/celery/", row(storage.CELERY)),
+        Arm(
+            "redis",
+            "(d) Redis INCR",
+            "/bench/redis/",
+            lambda: int(server.get(storage.REDIS_KEY) or 0),
+        ),
+        Arm("nothing", "(e) nothing at all", "/bench/nothing/", None),
+    ]
+
+
+def prepare(epis: Instance) -> None:
+    """Make the alternatives' tables, and start the consumer of (c)."""
+    storage.create(epis.database)
+    epis.start("consumer-of-tasks", *WORKER)
+
+
+def measure(
+    epis: Instance, arms: Sequence[Arm], plan: Plan, rounds: int, say: Say
+) -> dict[str, list[Round]]:
+    """Each arm once a round, in an order that turns; before that, each is warmed up."""
+    for arm in arms:
+        one_round(epis, arm, plan.warm_up_seconds, plan.connections)
+    measured: dict[str, list[Round]] = {arm.name: [] for arm in arms}
+    for number in range(rounds):
+        for arm in rotated(arms, number):
+            done = one_round(epis, arm, plan.seconds, plan.connections)
+            measured[arm.name].append(done)
+            say(
+                f"round {number + 1} of {rounds}: {arm.label}: "
+                f"{done['accepted_per_s']:,.0f}/s accepted, {done['applied_per_s']:,.0f}/s applied"
+            )
+    return measured
+
+
+def one_round(epis: Instance, arm: Arm, seconds: int, connections: int, *, items: int = 1) -> Round:
+    """Load the arm, wait until it has counted everything, and check that it did.
+
+    The time until all is applied runs from the load's first request. Raises CannotMeasure
+    if an answered request was not counted, or more than were sent.
+    """
+    before = arm.counted() if arm.counted else 0
+    done = load.run(
+        epis.url(arm.path),
+        token=epis.token,
+        seconds=seconds,
+        connections=connections,
+        items=items,
+    )
+    ended = time.monotonic()
+    answered = done.answered * items
+    if arm.counted:
+        _wait_until_counted(arm, arm.counted, before + answered, connections * items)
+    drained = time.monotonic() - ended
+    return {
+        "answered": answered,
+        "seconds": done.seconds,
+        "seconds_to_drain": drained,
+        "accepted_per_s": answered / done.seconds,
+        "applied_per_s": answered / (done.seconds + drained),
+        "p50_ms": done.p50_ms,
+        "p99_ms": done.p99_ms,
+    }
+
+
+def _wait_until_counted(
+    arm: Arm, counted: Callable[[], int], answered: int, under_way: int
+) -> None:
+    """wrk hangs up on the requests under way when its time is over: those may count or not."""
+    wait_until(
+        f"{arm.label}: all increments counted",
+        lambda: counted() >= answered and not arm.pending(),
+        seconds=DRAIN_SECONDS,
+    )
+    surplus = counted() - answered
+    if surplus > under_way:
+        raise CannotMeasure(f"{arm.label} counted {surplus - under_way} more than was sent")

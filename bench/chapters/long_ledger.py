@@ -1,0 +1,110 @@
+"""What a ledger of ten million entries costs: nothing, if all is well."""
+
+from typing import Any
+
+from bench import arms, ledger, load
+from bench.charts import Bar, Chart
+from bench.draining import drain
+from bench.figures import Figure, ratio, rotated
+from bench.instance import Instance
+from bench.plan import Plan, Say
+from bench.report import Section, Table, Target, spread, times
+
+NAME = "long-ledger"
+BACKLOG = 200_000
+NEEDED_RATIO = 0.9
+WAYS = {
+    "counting": "accepting and applying",
+    "draining": "draining",
+    "reading": "reading the counter",
+}
+
+Measured = dict[str, list[float]]
+
+TEXT = """\
+Two instances side by side, loaded in alternation for {rounds} rounds: one whose only counter has \
+{entries:,} entries in its ledger, and one whose ledger is emptied before each round. Counting is \
+one increment a request from {connections} connections for {seconds} s, draining a backlog of \
+{backlog:,}, reading `GET /api/counters/{{id}}/` from {connections} connections."""
+
+
+def measure(plan: Plan, say: Say) -> dict[str, Any]:
+    measured: dict[str, Measured] = {
+        which: {way: [] for way in WAYS} for which in ("empty", "long")
+    }
+    with Instance(plan) as empty, Instance(plan) as long:
+        ledger.fill_ledger(
+            long.database,
+            long.counter,
+            plan.ledger,
+            lambda filled: say(f"{filled:,} of {plan.ledger:,} entries are in"),
+        )
+        both = [("empty", empty), ("long", long)]
+        for _, epis in both:
+            _one_round(epis, plan, plan.warm_up_seconds)
+        for number in range(plan.rounds):
+            for which, epis in rotated(both, number):
+                if which == "empty":
+                    ledger.empty(epis.database, epis.counter)
+                for way, rate in _one_round(epis, plan, plan.seconds).items():
+                    measured[which][way].append(rate)
+                    say(f"round {number + 1} of {plan.rounds}: {which}: {way} {rate:,.0f}/s")
+    return {
+        "entries": plan.ledger,
+        "backlog": BACKLOG,
+        "connections": plan.connections,
+        "seconds": plan.seconds,
+        "rounds": plan.rounds,
+        **measured,
+    }
+
+
+def _one_round(epis: Instance, plan: Plan, seconds: int) -> dict[str, float]:
+    counting = arms.one_round(epis, arms.epis_itself(epis), seconds, plan.connections)
+    drained = drain(epis, min(BACKLOG, plan.backlog))
+    reading = load.run(
+        epis.url(epis.counter_path),
+        token=epis.token,
+        seconds=seconds,
+        connections=plan.connections,
+        items=0,
+    )
+    return {
+        "counting": counting["applied_per_s"],
+        "draining": drained.per_second,
+        "reading": reading.per_second,
+    }
+
+
+def report(raw: dict[str, Any]) -> Section:
+    empty, long = raw["empty"], raw["long"]
+    kept = {way: ratio(long[way], empty[way]) for way in WAYS}
+    return Section(
+        title="A long ledger",
+        text=TEXT.format(**raw),
+        tables=[
+            Table(
+                ("per second", "empty", f"{raw['entries']:,} entries", "kept"),
+                [
+                    [
+                        what,
+                        spread(Figure.of(empty[way])),
+                        spread(Figure.of(long[way])),
+                        times(kept[way]),
+                    ]
+                    for way, what in WAYS.items()
+                ],
+            )
+        ],
+        charts={
+            "long-ledger": Chart(
+                f"What is kept with {raw['entries']:,} entries",
+                "times the speed with none",
+                [Bar(what, kept[way], ours=True) for way, what in WAYS.items()],
+            )
+        },
+        targets=[
+            Target(f"{raw['entries']:,} entries to none: {what}", kept[way].median, NEEDED_RATIO)
+            for way, what in WAYS.items()
+        ],
+    )

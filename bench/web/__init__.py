@@ -1,0 +1,1 @@
+"""What the measured web server runs: all of epis, and the alternatives beside it."""

@@ -1,0 +1,15 @@
+"""The alternatives first: they are found a little sooner than epis' own."""
+
+from django.urls import include, path
+
+from bench.web import views
+
+urlpatterns = [
+    path("bench/nothing/", views.Nothing.as_view()),
+    path("bench/hot/", views.HotRow.as_view()),
+    path("bench/keyed/", views.KeyedHotRow.as_view()),
+    path("bench/keyed-at-once/", views.KeyedHotRowAtOnce.as_view()),
+    path("bench/celery/", views.TaskEach.as_view()),
+    path("bench/redis/", views.RedisIncrement.as_view()),
+    path("", include("epis.urls")),
+]

@@ -1,0 +1,51 @@
+"""The alternatives behind the same web server: same authentication, permission and answers."""
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from bench.web import storage
+from bench.web.task_each import count_one
+
+
+class Nothing(APIView):
+    """(e) The limit: what the stack around every other view costs."""
+
+    def post(self, request: Request) -> Response:
+        return Response({}, status=202)
+
+
+class HotRow(APIView):
+    """(a) Everybody updates the one row."""
+
+    def post(self, request: Request) -> Response:
+        return Response({"value": storage.add_one(storage.HOT)})
+
+
+class KeyedHotRow(APIView):
+    """(b) The same, harmless to repeat."""
+
+    def post(self, request: Request) -> Response:
+        return Response({"value": storage.add_one_once(request.headers["Idempotency-Key"])})
+
+
+class KeyedHotRowAtOnce(APIView):
+    """(b) again, as one statement."""
+
+    def post(self, request: Request) -> Response:
+        return Response({"value": storage.add_one_once_at_once(request.headers["Idempotency-Key"])})
+
+
+class TaskEach(APIView):
+    """(c) A Celery task for each increment, for a single consumer to apply."""
+
+    def post(self, request: Request) -> Response:
+        count_one.apply_async()
+        return Response({}, status=202)
+
+
+class RedisIncrement(APIView):
+    """(d) A number in memory."""
+
+    def post(self, request: Request) -> Response:
+        return Response({"value": storage.add_one_in_redis()})
