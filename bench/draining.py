@@ -1,11 +1,14 @@
-"""A backlog appears, and the consumer works it off."""
+"""A backlog appears, and a single consumer works it off: epis' own, or that of (c)."""
 
+import signal
+import subprocess
 import time
 from dataclasses import dataclass
 
-from bench import ledger
+from bench import arms, ledger, load
 from bench.instance import Instance
 from bench.waiting import wait_until
+from bench.web import storage
 
 MOST_SECONDS = 300
 
@@ -48,3 +51,28 @@ def drain(epis: Instance, rows: int) -> Drained:
     wait_until(f"{rows:,} increments applied", is_done, seconds=MOST_SECONDS, every=0.02)
     seconds = time.monotonic() - started
     return Drained(rows / seconds, rss_before, rss_peak, rss())
+
+
+def drain_tasks(
+    epis: Instance, consumer: "subprocess.Popen[bytes]", *, seconds: int, connections: int
+) -> float:
+    """How many tasks of (c) its consumer works off a second, with nothing else going on.
+
+    It is frozen while they pile up for so many seconds.
+    """
+    arm = arms.a_task_each(epis)
+    before = storage.value_of(epis.database, storage.CELERY)
+    consumer.send_signal(signal.SIGSTOP)
+    try:
+        piled = load.run(
+            epis.url(arm.path), token=epis.token, seconds=seconds, connections=connections
+        )
+    finally:
+        consumer.send_signal(signal.SIGCONT)
+    started = time.monotonic()
+    wait_until(
+        f"{piled.answered:,} tasks worked off",
+        lambda: storage.value_of(epis.database, storage.CELERY) >= before + piled.answered,
+        seconds=MOST_SECONDS,
+    )
+    return piled.answered / (time.monotonic() - started)

@@ -38,6 +38,7 @@ def describe(plan: Plan) -> list[tuple[str, str]]:
         ("processor", f"{_processor()}, {os.cpu_count()} cores"),
         ("memory", f"{psutil.virtual_memory().total / 2**30:.0f} GiB"),
         ("system", f"{_system()}, Linux {platform.release()}, {platform.machine()}"),
+        ("before the run", f"{psutil.cpu_percent(interval=1):.0f} % of the processors were busy"),
         ("disk", f"{filesystem}; a page written and fdatasynced in {fsync_ms:.2f} ms (median)"),
         ("Python", platform.python_version()),
         *((package, version(package)) for package in PACKAGES),

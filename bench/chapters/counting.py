@@ -3,7 +3,7 @@
 from typing import Any
 
 from bench import arms, ledger
-from bench.arms import Round
+from bench.arms import LABELS, Round
 from bench.charts import Bar, Chart
 from bench.errors import CannotMeasure
 from bench.figures import Figure, ratio
@@ -22,16 +22,6 @@ TARGETS = (
     ("celery", "applied_per_s", 20.0),
 )
 
-LABELS = {
-    "epis": "epis",
-    "hot": "(a) hot row",
-    "keyed": "(b) hot row and key",
-    "keyed-at-once": "(b) in one statement",
-    "celery": "(c) a Celery task each",
-    "redis": "(d) Redis INCR",
-    "nothing": "(e) nothing at all",
-}
-
 TEXT = """\
 {connections} connections send one increment a request to one counter, each with a fresh random \
 key, for {seconds} s a round, {rounds} rounds. All arms answer from the same web server \
@@ -48,8 +38,8 @@ In the end the results were 1 to the value, each once.
 autocommit, over a lasting raw connection without Django around it.
 - **(b)** the same, harmless to repeat: the key's row and the update in one transaction; and once \
 more as one statement, which is less usual and faster.
-- **(c)** one Celery task for each increment, a single consumer without a process pool, fetching \
-ahead, acknowledging early, keeping no result.
+- **(c)** one Celery task for each increment, a single consumer in the fastest of Celery's pools, \
+fetching ahead, acknowledging early, keeping no result.
 - **(d)** `INCR` over a lasting connection to the unix socket. No key, no order, and a crash \
 loses up to a second.
 - **(e)** a view that does nothing: what web server, Django, DRF and authentication cost.

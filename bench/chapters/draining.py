@@ -3,43 +3,51 @@
 from dataclasses import asdict
 from typing import Any
 
-from bench import ledger, pgbench
+from bench import arms, ledger, pgbench
+from bench.arms import LABELS
 from bench.chapters.counting import column
 from bench.charts import Bar, Chart
-from bench.draining import drain
+from bench.draining import drain, drain_tasks
 from bench.errors import CannotMeasure
 from bench.figures import Figure, ratio
 from bench.instance import Instance
 from bench.plan import Plan, Say
 from bench.report import Section, Table, Target, spread, times
-from bench.web import storage
 
 NAME = "draining"
 NEEDED_PER_SECOND = 60_000
 NEEDED_RATIO = 15
+PILE_SECONDS = 2
 MEGABYTE = 1_000_000
 
 TEXT = """\
 {backlog:,} increments of one counter become pending in one commit, and the consumer works them \
-off: each gets its place, its result and its entry in the ledger. Beside it, in alternation on \
-the same server, {connections} clients of `pgbench` with prepared statements update one hot row, \
-with nothing else around it, for {seconds} s. {rounds} rounds. Memory is the resident set of the \
-consumer's largest process, sampled all the while."""
+off: each gets its place, its result and its entry in the ledger. Memory is the resident set of \
+the largest of its processes, sampled all the while. Beside it, in alternation on the same \
+servers, {connections} clients of `pgbench` with prepared statements update one hot row, with \
+nothing else around it, for {seconds} s; and the consumer of (c) works off the tasks that piled \
+up in front of it during {pile_seconds} s of requests. {rounds} rounds."""
 
 
 def measure(plan: Plan, say: Say) -> dict[str, Any]:
     drained: list[dict[str, float]] = []
     hot: list[dict[str, float]] = []
+    tasks: list[dict[str, float]] = []
     with Instance(plan) as epis:
-        storage.create(epis.database)
+        consumer = arms.prepare(epis)
         drain(epis, min(plan.backlog, 20_000))  # to warm up
         for number in range(plan.rounds):
             drained.append(asdict(drain(epis, plan.backlog)))
             rate = pgbench.hot_row_per_second(epis, clients=plan.connections, seconds=plan.seconds)
             hot.append({"per_second": rate})
+            worked_off = drain_tasks(
+                epis, consumer, seconds=PILE_SECONDS, connections=plan.connections
+            )
+            tasks.append({"per_second": worked_off})
             say(
                 f"round {number + 1} of {plan.rounds}: drained "
-                f"{drained[-1]['per_second']:,.0f}/s, hot row {rate:,.0f}/s"
+                f"{drained[-1]['per_second']:,.0f}/s, hot row {rate:,.0f}/s, "
+                f"tasks {worked_off:,.0f}/s"
             )
         if not ledger.is_one_sequence(epis.database, epis.counter):
             raise CannotMeasure("the results are not 1 to the value, each once")
@@ -50,12 +58,15 @@ def measure(plan: Plan, say: Say) -> dict[str, Any]:
         "rounds": plan.rounds,
         "drained": drained,
         "hot_row": hot,
+        "pile_seconds": PILE_SECONDS,
+        "tasks": tasks,
     }
 
 
 def report(raw: dict[str, Any]) -> Section:
     drained = column(raw["drained"], "per_second")
     hot = column(raw["hot_row"], "per_second")
+    tasks = column(raw["tasks"], "per_second")
     ratios = ratio(drained, hot)
     memory = [
         Figure.of([each / MEGABYTE for each in column(raw["drained"], name)])
@@ -68,11 +79,11 @@ def report(raw: dict[str, Any]) -> Section:
         text=TEXT.format(**raw),
         tables=[
             Table(
-                ("", "increments/s"),
+                ("", "increments/s", "epis to it"),
                 [
-                    [f"epis, {backlog}", spread(Figure.of(drained))],
-                    [clients, spread(Figure.of(hot))],
-                    ["epis to it", times(ratios, 1)],
+                    [f"epis, {backlog}", spread(Figure.of(drained)), ""],
+                    [clients, spread(Figure.of(hot)), times(ratios, 1)],
+                    [LABELS["celery"], spread(Figure.of(tasks)), times(ratio(drained, tasks), 0)],
                 ],
             ),
             Table(
@@ -82,11 +93,12 @@ def report(raw: dict[str, Any]) -> Section:
         ],
         charts={
             "draining": Chart(
-                "Plain SQL speed: one consumer in order, or everybody on one row",
+                "One consumer in order, or everybody on one row",
                 "increments a second",
                 [
                     Bar("epis' consumer", Figure.of(drained), ours=True),
                     Bar(clients, Figure.of(hot)),
+                    Bar(LABELS["celery"], Figure.of(tasks)),
                 ],
             )
         },

@@ -31,6 +31,11 @@ def create(connection: "psycopg.Connection[Any]") -> None:
     connection.execute(CREATE)
 
 
+def value_of(connection: "psycopg.Connection[Any]", row: int) -> int:
+    """What this row has counted."""
+    return _value(connection.execute("SELECT value FROM bench_hot WHERE id = %s", [row]))
+
+
 def database() -> "psycopg.Connection[Any]":
     """This thread's connection to the counter's database."""
     if not hasattr(_of_this_thread, "connection"):
@@ -61,7 +66,7 @@ def add_one_once(key: str) -> int:
         inserted = database().execute(
             "INSERT INTO bench_key (key) VALUES (%s) ON CONFLICT DO NOTHING", [key]
         )
-        return add_one(KEYED) if inserted.rowcount else _look(KEYED)
+        return add_one(KEYED) if inserted.rowcount else value_of(database(), KEYED)
 
 
 def add_one_once_at_once(key: str) -> int:
@@ -75,7 +80,7 @@ def add_one_once_at_once(key: str) -> int:
         """,
         [key, KEYED_AT_ONCE],
     )
-    return _value(cursor) if cursor.rowcount else _look(KEYED_AT_ONCE)
+    return _value(cursor) if cursor.rowcount else value_of(database(), KEYED_AT_ONCE)
 
 
 def add_one_in_redis() -> int:
@@ -84,10 +89,6 @@ def add_one_in_redis() -> int:
         path = settings.BROKER_URL.removeprefix("redis+socket://").partition("?")[0]
         _of_this_thread.redis = redis.Redis(unix_socket_path=path, single_connection_client=True)
     return int(_of_this_thread.redis.incr(REDIS_KEY))
-
-
-def _look(row: int) -> int:
-    return _value(database().execute("SELECT value FROM bench_hot WHERE id = %s", [row]))
 
 
 def _value(cursor: "psycopg.Cursor[Any]") -> int:

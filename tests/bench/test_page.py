@@ -49,6 +49,8 @@ CHAPTERS_MEASURED: dict[str, Any] = {
         "backlog": 1_000_000,
         "drained": rounds_of(per_second=66_000, rss_before=9e7, rss_peak=9.1e7, rss_after=9e7),
         "hot_row": rounds_of(per_second=3_000),
+        "pile_seconds": 2,
+        "tasks": rounds_of(per_second=500),
     },
     "long-ledger": {
         **COMMON,
