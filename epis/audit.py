@@ -4,31 +4,60 @@ Reads only. Each check yields one line per fault, and nothing when all is well.
 """
 
 import time
-from collections.abc import Callable, Iterator
-from uuid import UUID
+from collections.abc import Iterator
 
 from apps.counter import public as counter
 from apps.users import public as users
 from kit import holdings
 from tasks import reconciling
 
-COUNTERS_PER_PAGE = 500
 SECONDS_TO_CATCH_UP = 15.0
 
 
-def unequal_counters(advance: Callable[[int], object]) -> Iterator[str]:
-    """Counters whose value is not the sum of their applied increments.
+def faults_of(found: counter.Comparison) -> list[str]:
+    """Whatever a counter and its ledger do not agree on, and where the ledger itself breaks."""
+    differences = [
+        f"{field} {getattr(found.counter, field)}, ledger {getattr(found.ledger, field)}"
+        for field in found.ledger._fields
+        if getattr(found.counter, field) != getattr(found.ledger, field)
+    ]
+    breaks = [
+        f"the ledger breaks at place {place}: {what}"
+        for place, what in [
+            (found.misplaced_at, "a place before it is missing, or it is taken twice"),
+            (found.miscounted_at, "its result does not follow from those before it"),
+            (found.mistimed_at, "it is timed before the one before it"),
+        ]
+        if place is not None
+    ]
+    return [f"counter {found.counter_id}: {fault}" for fault in differences + breaks]
 
-    `advance` is called with the number of counters looked at since the last call.
-    """
-    after: UUID | None = None
-    while True:
-        unequal, after = counter.find_unequal_counters(after, limit=COUNTERS_PER_PAGE)
-        for found in unequal:
-            yield f"counter {found.counter_id}: value {found.value}, ledger {found.ledger}"
-        advance(COUNTERS_PER_PAGE)
-        if after is None:
-            return
+
+def repair_of(found: counter.Comparison) -> str:
+    """What a repair would set."""
+    changes = [
+        f"{field} from {before} to {after}"
+        for field, before, after in zip(
+            found.ledger._fields, found.counter, found.ledger, strict=True
+        )
+        if before != after
+    ]
+    return f"counter {found.counter_id}: set {', '.join(changes)}"
+
+
+def misplaced_increments() -> Iterator[str]:
+    """Increments without a counter, in inbox and ledger at once, or set aside."""
+    for stray in counter.find_strays():
+        what = "settled" if stray.settled else "pending"
+        yield f"counter {stray.counter_id}: missing, but has {stray.increments} {what} increment(s)"
+    for doubled in counter.find_doubled():
+        yield f"counter {doubled.counter_id}: key {doubled.key} is settled and pending at once"
+    for aside in counter.find_set_aside():
+        reason = next(iter(aside.reason.splitlines()), "no reason given")
+        yield (
+            f"counter {aside.counter_id}: {aside.amount:+d} under key {aside.key} "
+            f"could not be settled and is set aside: {reason}"
+        )
 
 
 def orphans_and_differences() -> Iterator[str]:

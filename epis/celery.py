@@ -6,6 +6,7 @@ lost, doubled or late; the settings below make it fast and keep a bad day short.
 
 import os
 from datetime import timedelta
+from typing import Any
 
 from celery import Celery
 from django.conf import settings
@@ -16,8 +17,19 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "epis.settings")
 app = Celery("epis", include=["tasks.celery_tasks"])
 app.set_default()  # for every thread, not only the one that imports this
 
-COUNTER_QUEUE = "counter"  # one consumer, with one process
 BACKGROUND_QUEUE = "background"
+
+
+def counter_queue(lane: int) -> str:
+    """The queue of a lane of counters: for one consumer, with one process."""
+    return f"counter-{lane}" if lane else "counter"
+
+
+def route(name: str, args: object, kwargs: dict[str, int], *rest: object, **options: object) -> Any:
+    """Which queue a task goes to."""
+    if name == "counter.apply_pending_increments":
+        return {"queue": counter_queue(kwargs.get("lane", 0))}
+    return {"queue": BACKGROUND_QUEUE}
 
 
 def every(seconds: float) -> dict[str, object]:
@@ -27,6 +39,8 @@ def every(seconds: float) -> dict[str, object]:
 
 def configure() -> None:
     sweep = settings.SWEEP_SECONDS
+    lanes = range(settings.COUNTER_LANES)
+    queues = [*map(counter_queue, lanes), BACKGROUND_QUEUE]
     app.conf.update(
         broker_url=settings.BROKER_URL,
         broker_connection_retry_on_startup=True,
@@ -39,10 +53,10 @@ def configure() -> None:
             # By default six seconds of retries; the doorbells' thread makes its own.
             "max_retries": 0,
         },
-        task_queues=[Queue(name, routing_key=name) for name in (COUNTER_QUEUE, BACKGROUND_QUEUE)],
+        task_queues=[Queue(name, routing_key=name) for name in queues],
         task_default_queue=BACKGROUND_QUEUE,
         task_create_missing_queues=False,
-        task_routes={"counter.apply_pending_increments": {"queue": COUNTER_QUEUE}},
+        task_routes=[route],
         task_serializer="json",
         accept_content=["json"],
         task_ignore_result=True,
@@ -54,7 +68,14 @@ def configure() -> None:
         worker_hijack_root_logger=False,
         timezone="UTC",
         beat_schedule={
-            "apply-increments": {"task": "counter.apply_pending_increments", **every(sweep)},
+            **{
+                f"apply-increments-{lane}": {
+                    "task": "counter.apply_pending_increments",
+                    "kwargs": {"lane": lane},
+                    **every(sweep),
+                }
+                for lane in lanes
+            },
             "purge-deleted-counters": {"task": "counter.purge_deleted_counters", **every(sweep)},
             "follow-users": {"task": "users.follow_changes", **every(sweep)},
             "advance-deletions": {"task": "users.advance_deletions", **every(sweep)},

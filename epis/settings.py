@@ -90,7 +90,8 @@ else:
 DEBUG = env.bool("DEBUG", default=False)
 HTTPS = env.bool("HTTPS", default=SERVERS_ARE_NAMED)
 WEB_WORKERS = env.int("WEB_WORKERS", default=2, validate=validate.Range(min=1))
-WEB_THREADS = env.int("WEB_THREADS", default=4, validate=validate.Range(min=1))
+WEB_THREADS = env.int("WEB_THREADS", default=16, validate=validate.Range(min=1))
+COUNTER_LANES = env.int("COUNTER_LANES", default=1, validate=validate.Range(min=1, max=64))
 LOG_LEVEL = env.str(
     "LOG_LEVEL", default="INFO", validate=validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR"])
 )
@@ -130,8 +131,18 @@ SESSION_LIMITS = " ".join(
 )
 
 
+# Parameters travel apart from the statement, which is planned once for each connection and
+# then only executed: for a short query the plan costs more than the query.
+CONNECTION = {
+    "options": SESSION_LIMITS,
+    "connect_timeout": 5,
+    "server_side_binding": True,
+    "prepare_threshold": 5,
+}
+
+
 def _database(named: dict[str, Any]) -> dict[str, Any]:
-    options = {"options": SESSION_LIMITS, "connect_timeout": 5, **named.get("OPTIONS", {})}
+    options = CONNECTION | named.get("OPTIONS", {})
     return {
         **named,
         "ENGINE": "django.db.backends.postgresql",

@@ -187,8 +187,9 @@ class Holdings:
         return set(owners.filter(reduce(or_, held)).values_list("id", flat=True))
 
     def count(self, owner_id: UUID) -> int:
-        """How many rows this app holds for the owner."""
-        return sum(rows.count() for rows in self.rows_of(owner_id))
+        """How many rows this app holds for the owner, seen at once: some may be changing tables."""
+        each, *others = [rows.values_list(models.Value(1)) for rows in self.rows_of(owner_id)]
+        return each.union(*others, all=True).count()
 
     def _locked(self, owner_id: UUID) -> Owner:
         # FOR UPDATE, no weaker: it is what the key-share locks of `admitted` hold off.

@@ -1,6 +1,7 @@
 """The tasks: each looks once, by calling one function, and asks for another look if need be."""
 
 from celery import shared_task
+from django.conf import settings
 
 from apps.counter import public as counter
 from apps.users import public as users
@@ -9,9 +10,9 @@ from tasks.doorbells import ring
 
 
 @shared_task(name="counter.apply_pending_increments")
-def apply_pending_increments() -> None:
-    if counter.apply_pending_increments():
-        ring("counter.apply_pending_increments")
+def apply_pending_increments(*, lane: int = 0) -> None:
+    if counter.keep_applying(lane=lane, lanes=settings.COUNTER_LANES):
+        ring("counter.apply_pending_increments", lane=lane)
 
 
 @shared_task(name="counter.purge_deleted_counters")

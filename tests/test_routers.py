@@ -25,7 +25,12 @@ def tables(alias: str) -> set[str]:
 
 
 def tables_of(*labels: str) -> set[str]:
-    owned = [model for label in labels for model in apps.get_app_config(label).get_models()]
+    owned = [
+        model
+        for label in labels
+        for model in apps.get_app_config(label).get_models()
+        if model._meta.managed  # the others are views
+    ]
     joins = [field.m2m_db_table() for model in owned for field in model._meta.many_to_many]
     return {model._meta.db_table for model in owned} | set(joins)
 

@@ -38,5 +38,14 @@ class KeyMalformed(Invalid):
         super().__init__(field="key")
 
 
+class NotYet(Invalid):
+    """This moment has not come yet."""
+
+    code = "not_yet"
+
+    def __init__(self) -> None:
+        super().__init__(field="at")
+
+
 class KeyUsedForAnotherAmount(KeyReused):
     """This key was already used on this counter with another amount."""

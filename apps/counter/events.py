@@ -1,6 +1,6 @@
-"""What the counter app announces. No event carries data: whoever hears it asks the door."""
+"""What the counter app announces. At most ids are carried: whoever hears it asks the door."""
 
 from django.dispatch import Signal
 
-increment_accepted = Signal()
+increments_accepted = Signal()  # counter_ids: the counters that they are of
 counter_deleted = Signal()

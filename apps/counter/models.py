@@ -1,9 +1,15 @@
-"""Counters and the ledger that proves them."""
+"""Counters, and the increments that move them.
+
+An increment lies in the inbox (`Pending`) from the moment it is accepted until the consumer
+settles it, and for ever after in the ledger (`Entry`). It is always in exactly one of them:
+the consumer moves it in one transaction. `Increment` shows both as one.
+"""
 
 from datetime import datetime
 
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Now
 
 from kit.ids import new_id
 from kit.models import FeedCursor as AbstractFeedCursor
@@ -22,7 +28,10 @@ class FeedCursor(AbstractFeedCursor):
 
 
 class Counter(models.Model):
-    """A tally. `value` is the sum of its applied increments; only the consumer moves it."""
+    """A tally. `value` is the sum of its applied increments; only the consumer moves it.
+
+    So it does `entries`, how many it has settled, and `settled_at`, when it last did.
+    """
 
     class Visibility(models.TextChoices):
         PRIVATE = "private"
@@ -37,6 +46,8 @@ class Counter(models.Model):
     description = models.CharField(max_length=1000, blank=True)
     visibility = models.CharField(max_length=7, choices=Visibility, default=Visibility.PRIVATE)
     value = models.BigIntegerField(default=0, editable=False)
+    entries = models.BigIntegerField(default=0, editable=False)
+    settled_at = models.DateTimeField(null=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
     deleted_at = models.DateTimeField(null=True, editable=False)
@@ -61,54 +72,127 @@ class Counter(models.Model):
         return self.name
 
 
-class Increment(models.Model):
-    """One entry of the ledger: `amount`, to be counted exactly once under `key`.
+class Accepted(models.Model):
+    """What is known of an increment from its acceptance on: `amount`, once under `key`.
 
-    Pending until settled. Settled with a result, it is applied, and `result` is the
-    counter's value just after it; settled without one, it is refused.
+    The foreign key is not checked by the database, which would look at the counter again for
+    each increment: whoever writes here has locked the counter, once for all of them.
     """
+
+    id = models.UUIDField(default=new_id, editable=False)
+    counter = models.ForeignKey(
+        Counter,
+        on_delete=models.DO_NOTHING,
+        related_name="+",
+        db_index=False,
+        db_constraint=False,
+    )
+    key = models.CharField(max_length=LONGEST_KEY)
+    amount = models.IntegerField()
+    accepted_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        abstract = True
+
+    def __str__(self) -> str:
+        return f"{self.amount:+d} {self.key}"
+
+
+AMOUNT_IN_RANGE = Q(amount__range=(-LARGEST_AMOUNT, LARGEST_AMOUNT)) & ~Q(amount=0)
+
+
+class Pending(Accepted):
+    """The inbox: accepted, and to be settled in the order of `position`.
+
+    Kept small, and apart from the ledger, so that accepting and settling cost the same
+    however long the ledger is. One that cannot be settled is set aside, with the reason.
+    """
+
+    position = models.BigAutoField(primary_key=True)
+    slot = models.SmallIntegerField()  # of the counter: see `lanes`
+    set_aside_at = models.DateTimeField(null=True)
+    reason = models.TextField(blank=True, db_default="")
+
+    class Meta:
+        verbose_name_plural = "pending"
+        constraints = [
+            # With the amount, it also answers how much is pending of a counter.
+            models.UniqueConstraint(
+                fields=["counter", "key"], include=["amount"], name="counter_pending_key_once"
+            ),
+            models.UniqueConstraint(fields=["counter", "id"], name="counter_pending_id"),
+            models.CheckConstraint(condition=AMOUNT_IN_RANGE, name="counter_amount_in_range"),
+        ]
+        indexes = [
+            models.Index(
+                fields=["position"],
+                condition=Q(set_aside_at__isnull=False),
+                name="counter_set_aside",
+            )
+        ]
+
+
+class Watch(models.Model):
+    """A promise of the consumer of a slot: it looks again behind `until`, without being called.
+
+    Known to whoever accepts, who need not call it before.
+    """
+
+    slot = models.SmallIntegerField(primary_key=True)
+    until = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"slot {self.slot} until {self.until}"
+
+
+class Entry(Accepted):
+    """The ledger: settled, written once and never changed.
+
+    `place` is its number in the order of its counter, from 1. With a result it was applied,
+    and `result` is the counter's value just after it; without one it was refused.
+    """
+
+    pk = models.CompositePrimaryKey("counter", "id")
+    place = models.BigIntegerField()
+    result = models.BigIntegerField(null=True)
+    settled_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["counter", "key"], name="counter_key_once"),
+        ]
+        indexes = [
+            models.Index(
+                fields=["counter", "settled_at", "place"],
+                condition=Q(result__isnull=False),
+                name="counter_value_at",
+            ),
+            models.Index(
+                fields=["counter", "-id"], condition=Q(result=None), name="counter_refused"
+            ),
+        ]
+
+
+class Increment(models.Model):
+    """Inbox and ledger as one: a database view, only to be read."""
 
     class State(models.TextChoices):
         PENDING = "pending"
         APPLIED = "applied"
         REFUSED = "refused"
 
-    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
-    counter = models.ForeignKey(
-        Counter, on_delete=models.DO_NOTHING, related_name="increments", db_index=False
-    )
+    id = models.UUIDField(primary_key=True)
+    counter = models.ForeignKey(Counter, on_delete=models.DO_NOTHING, related_name="increments")
     key = models.CharField(max_length=LONGEST_KEY)
     amount = models.IntegerField()
-    accepted_at = models.DateTimeField(auto_now_add=True)
+    accepted_at = models.DateTimeField()
+    place = models.BigIntegerField(null=True)
     result = models.BigIntegerField(null=True)
     settled_at = models.DateTimeField(null=True)
 
     class Meta:
-        constraints = [
-            models.UniqueConstraint(fields=["counter", "key"], name="counter_key_once"),
-            models.CheckConstraint(
-                condition=Q(amount__range=(-LARGEST_AMOUNT, LARGEST_AMOUNT)) & ~Q(amount=0),
-                name="counter_amount_in_range",
-            ),
-            models.CheckConstraint(
-                condition=Q(result=None) | Q(settled_at__isnull=False),
-                name="counter_result_is_settled",
-            ),
-        ]
-        indexes = [
-            models.Index(fields=["id"], condition=Q(settled_at=None), name="counter_pending"),
-            models.Index(
-                fields=["counter", "amount"],
-                condition=Q(settled_at=None),
-                name="counter_pending_of",
-            ),
-            models.Index(
-                fields=["counter", "-id"],
-                condition=Q(settled_at__isnull=False, result=None),
-                name="counter_refused",
-            ),
-            models.Index(fields=["counter", "-id"], name="counter_ledger"),
-        ]
+        managed = False
+        db_table = "counter_increment"
 
     def __str__(self) -> str:
         return f"{self.amount:+d} {self.key}"

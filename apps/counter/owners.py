@@ -1,6 +1,6 @@
 """What the counter app keeps for users."""
 
-from apps.counter.models import Counter, FeedCursor, Increment, Owner
+from apps.counter.models import Counter, Entry, FeedCursor, Owner, Pending
 from apps.users import public as users
 from kit.holdings import Holdings
 
@@ -10,7 +10,7 @@ class CounterHoldings(Holdings):
     alias = "counter"
     owners = Owner
     cursors = FeedCursor
-    rows = [(Increment, "counter__owner"), (Counter, "owner")]
+    rows = [(Pending, "counter__owner"), (Entry, "counter__owner"), (Counter, "owner")]
     directory = users
 
 

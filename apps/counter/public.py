@@ -2,22 +2,43 @@
 
 from uuid import UUID
 
-from apps.counter.consumer import apply_pending_increments
-from apps.counter.operations import accept_increment, create_counter, purge_deleted_counters
+from apps.counter.accepting import accept_increment
+from apps.counter.auditing import (
+    Comparison,
+    compare,
+    compare_counters,
+    find_doubled,
+    find_set_aside,
+    find_strays,
+    measure_audit,
+    repair_counter,
+)
+from apps.counter.consumer import apply_pending_increments, keep_applying
+from apps.counter.lanes import SLOTS as MOST_LANES
+from apps.counter.lanes import lane_of
+from apps.counter.operations import create_counter, purge_deleted_counters
 from apps.counter.owners import COUNTERS as holdings
-from apps.counter.queries import Unequal, count_counters, count_pending, find_unequal_counters
+from apps.counter.queries import count_pending
 from kit.directory import Viewer
 
 __all__ = [
-    "Unequal",
+    "MOST_LANES",
+    "Comparison",
     "apply_pending_increments",
-    "count_counters",
+    "compare",
+    "compare_counters",
     "count_pending",
-    "find_unequal_counters",
+    "find_doubled",
+    "find_set_aside",
+    "find_strays",
     "holdings",
     "increment",
+    "keep_applying",
+    "lane_of",
+    "measure_audit",
     "open_counter",
     "purge_deleted_counters",
+    "repair_counter",
 ]
 
 
@@ -28,7 +49,5 @@ def open_counter(*, owner_id: UUID, name: str, description: str = "") -> UUID:
 
 def increment(*, counter_id: UUID, owner_id: UUID, amount: int = 1, key: str | None = None) -> UUID:
     """Accept an increment by the counter's owner; returns its id. Raises as `accept_increment`."""
-    receipt, _ = accept_increment(
-        counter_id=counter_id, viewer=Viewer(owner_id), amount=amount, key=key
-    )
-    return receipt.id
+    viewer = Viewer(owner_id)
+    return accept_increment(counter_id=counter_id, viewer=viewer, amount=amount, key=key).id

@@ -1,8 +1,11 @@
 """Reads of the counter database. Nothing here writes."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
+from django.db import connections
 from django.db.models import (
     BigIntegerField,
     Count,
@@ -18,18 +21,20 @@ from django.db.models import (
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from apps.counter.errors import CounterNotFound, CounterNotYours, IncrementNotFound
-from apps.counter.models import Counter, Increment
+from apps.counter.errors import CounterNotFound, CounterNotYours, IncrementNotFound, NotYet
+from apps.counter.models import Counter, Increment, Pending
 from kit.directory import Viewer
+from kit.transactions import durable
+
+ALIAS = "counter"
 
 
 @dataclass(frozen=True)
-class Unequal:
-    """A counter whose value is not what its ledger says."""
+class Standing:
+    """Where a counter stood at a moment: its value, and the place of its last applied entry."""
 
-    counter_id: UUID
     value: int
-    ledger: int
+    place: int
 
 
 def list_counters(viewer: Viewer) -> QuerySet[Counter]:
@@ -46,7 +51,7 @@ def list_counters(viewer: Viewer) -> QuerySet[Counter]:
 
 
 def with_pending(counters: QuerySet[Counter]) -> QuerySet[Counter]:
-    pending = Increment.objects.filter(counter=OuterRef("id"), settled_at=None).order_by()
+    pending = Pending.objects.filter(counter=OuterRef("id")).order_by()
     of_one = pending.values("counter")
     count = Subquery(of_one.values(n=Count("amount")), output_field=IntegerField())
     amount = Subquery(of_one.values(n=Sum("amount")), output_field=BigIntegerField())
@@ -61,6 +66,52 @@ def get_counter(counter_id: UUID, viewer: Viewer) -> Counter:
         return list_counters(viewer).get(id=counter_id)
     except Counter.DoesNotExist:
         raise CounterNotFound from None
+
+
+def find_standings(counter_id: UUID, moments: Sequence[datetime]) -> list[Standing]:
+    """Where the counter stood at each of these moments, as far as is committed.
+
+    One look into an index for each, however long the ledger. 0 before the first increment.
+    """
+    with connections[ALIAS].cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT coalesce(last.result, 0), coalesce(last.place, 0)
+            FROM unnest(%s::timestamptz[]) WITH ORDINALITY AS asked (moment, number)
+            LEFT JOIN LATERAL (
+                SELECT result, place
+                FROM counter_entry
+                WHERE counter_id = %s AND settled_at <= asked.moment AND result IS NOT NULL
+                ORDER BY settled_at DESC, place DESC
+                LIMIT 1
+            ) AS last ON true
+            ORDER BY asked.number
+            """,
+            [list(moments), counter_id],
+        )
+        return [Standing(*row) for row in cursor.fetchall()]
+
+
+def get_value_at(counter_id: UUID, viewer: Viewer, moment: datetime) -> int:
+    """The counter's value at a moment of the past; it is the same whenever it is asked for.
+
+    Where nothing was settled since, the consumer may just be about to commit something that
+    it timed before the moment. Its lock on the counter is waited for: what it settles behind
+    that it times later. Raises CounterNotFound and NotYet.
+    """
+    counter = get_counter(counter_id, viewer)
+    if counter.settled_at is not None and counter.settled_at > moment:
+        return find_standings(counter_id, [moment])[0].value
+    with durable(ALIAS), connections[ALIAS].cursor() as cursor:
+        cursor.execute(
+            "SELECT clock_timestamp() FROM counter_counter WHERE id = %s FOR SHARE", [counter_id]
+        )
+        row = cursor.fetchone()
+        if row is None:
+            raise CounterNotFound
+        if row[0] < moment:
+            raise NotYet
+        return find_standings(counter_id, [moment])[0].value
 
 
 def get_owner_of_changeable(counter_id: UUID, viewer: Viewer) -> UUID:
@@ -92,10 +143,43 @@ def in_state(state: str) -> Q:
 
 def get_increment(counter_id: UUID, increment_id: UUID, viewer: Viewer) -> Increment:
     """Raises CounterNotFound and IncrementNotFound."""
-    increment = list_increments(counter_id, viewer).filter(id=increment_id).first()
+    get_counter(counter_id, viewer)
+    increment = find_increment(counter_id, increment_id)
     if increment is None:
         raise IncrementNotFound
     return increment
+
+
+def find_increments(keys: Sequence[tuple[UUID, str]]) -> list[Increment]:
+    """The increments with these counters and keys, as far as there are any."""
+    counter_ids, texts = zip(*keys, strict=True)
+    return list(
+        Increment.objects.raw(
+            """
+            SELECT increment.*
+            FROM unnest(%s::uuid[], %s::text[]) AS asked (counter_id, key)
+            JOIN counter_increment AS increment USING (counter_id, key)
+            """,
+            [list(counter_ids), list(texts)],
+        )
+    )
+
+
+def list_watches() -> dict[int, float]:
+    """The slots that a consumer has promised to look at again, and in how many seconds or more."""
+    with connections[ALIAS].cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT slot, extract(epoch FROM until - clock_timestamp())::float8
+            FROM counter_watch
+            WHERE until > clock_timestamp()
+            """
+        )
+        return dict(cursor.fetchall())
+
+
+def find_increment(counter_id: UUID, increment_id: UUID) -> Increment | None:
+    return Increment.objects.filter(counter=counter_id, id=increment_id).first()
 
 
 def find_counter_id(owner_id: UUID, name: str) -> UUID | None:
@@ -111,32 +195,7 @@ def list_deleted_counters() -> list[UUID]:
 
 def count_pending() -> tuple[int, float]:
     """How many increments are pending, and the age of the oldest in seconds."""
-    pending = Increment.objects.filter(settled_at=None)
+    pending = Pending.objects.all()
     oldest = pending.aggregate(oldest=Min("accepted_at"))["oldest"]
     age = (timezone.now() - oldest).total_seconds() if oldest else 0.0
     return pending.count(), max(age, 0.0)
-
-
-def count_counters() -> int:
-    """How many counters there are, those that are going included."""
-    return Counter.objects.count()
-
-
-def find_unequal_counters(after: UUID | None, *, limit: int) -> tuple[list[Unequal], UUID | None]:
-    """Those of the next `limit` counters whose value is not the sum of what was applied.
-
-    Also the id to go on after, or None at the end. Value and sum come from one
-    statement, so a consumer at work makes no difference.
-    """
-    page = Counter.objects.order_by("id")
-    if after is not None:
-        page = page.filter(id__gt=after)
-    live = Q(deleted_at=None, owner__tombstoned_at=None)
-    applied = Increment.objects.filter(counter=OuterRef("id"), result__isnull=False).order_by()
-    ledger = Subquery(
-        applied.values("counter").values(n=Sum("amount")), output_field=BigIntegerField()
-    )
-    page = page.annotate(live=live, ledger=Coalesce(ledger, Value(0)))
-    rows = list(page.values_list("id", "value", "ledger", "live")[:limit])
-    unequal = [Unequal(*row[:3]) for row in rows if row[3] and row[1] != row[2]]
-    return unequal, rows[-1][0] if len(rows) == limit else None

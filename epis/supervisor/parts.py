@@ -7,7 +7,7 @@ from functools import partial
 
 from django.conf import settings
 
-from epis.celery import BACKGROUND_QUEUE, COUNTER_QUEUE
+from epis.celery import BACKGROUND_QUEUE, counter_queue
 from epis.embedded.locations import Locations
 from epis.embedded.postgres import Postgres
 from epis.embedded.valkey import Valkey
@@ -62,8 +62,9 @@ def worker(locations: Locations, queue: str, processes: int) -> Part:
     )
 
 
-def workers(locations: Locations) -> tuple[Part, Part]:
-    return worker(locations, COUNTER_QUEUE, 1), worker(locations, BACKGROUND_QUEUE, 2)
+def workers(locations: Locations) -> list[Part]:
+    consumers = [worker(locations, counter_queue(n), 1) for n in range(settings.COUNTER_LANES)]
+    return [*consumers, worker(locations, BACKGROUND_QUEUE, 2)]
 
 
 def schedule(locations: Locations) -> Part:

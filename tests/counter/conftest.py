@@ -1,8 +1,9 @@
-"""People, a client, and a counter."""
+"""People, their clients, and a counter."""
 
 from uuid import UUID
 
 import pytest
+from django.test import Client as Browser
 from rest_framework.test import APIClient
 
 from apps.counter import public as counter
@@ -24,6 +25,14 @@ def bob() -> User:
 @pytest.fixture
 def staff() -> User:
     return UserFactory.create(username="staff", is_staff=True, is_superuser=True)
+
+
+@pytest.fixture
+def admin(staff: User) -> Browser:
+    """The browser of somebody who runs the service."""
+    browser = Browser()
+    browser.force_login(staff)
+    return browser
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from django.db import connections
 
 ALIAS = "counter"
 PATIENCE = 20
+HOLD = 0x686F6C64  # the key of an advisory lock
 
 
 class Pause:
@@ -27,6 +28,14 @@ class Pause:
 
     def end(self) -> None:
         self._over.set()
+
+
+class LastPause(Pause):
+    """A place where a thread stops, and then dies."""
+
+    def stop_here(self) -> None:
+        super().stop_here()
+        raise Died
 
 
 @contextmanager
@@ -59,6 +68,27 @@ def rewritten(fragment: str, replacement: str) -> Iterator[None]:
     with connections[ALIAS].execute_wrapper(wrapper):
         yield
     assert met, f"no statement says {fragment!r}"
+
+
+@contextmanager
+def waiting_within(condition: str) -> Iterator[None]:
+    """This thread's statement with this condition waits in the middle, as long as it is held up.
+
+    It sees then what was committed when it began, and has no lock of a row yet.
+    """
+    with rewritten(condition, f"{condition} AND pg_advisory_xact_lock_shared({HOLD})::text = ''"):
+        yield
+
+
+@contextmanager
+def held_up() -> Iterator[None]:
+    """Who comes to wait within a statement does so until the block ends."""
+    with connections[ALIAS].cursor() as cursor:
+        cursor.execute(f"SELECT pg_advisory_lock({HOLD})")
+        try:
+            yield
+        finally:
+            cursor.execute(f"SELECT pg_advisory_unlock({HOLD})")
 
 
 @contextmanager

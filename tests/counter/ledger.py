@@ -1,5 +1,6 @@
 """What must hold of a counter's ledger at any moment, checked without the code under test."""
 
+from itertools import accumulate, pairwise
 from uuid import UUID
 
 from apps.counter.models import Counter, Increment
@@ -8,22 +9,32 @@ from apps.counter.models import Counter, Increment
 def faults_of(counter_id: UUID) -> list[str]:
     """What is wrong with a counter and its ledger; empty when all is well.
 
-    The results, ordered, must be a walk from 0 to the counter's value in which each step is
-    one increment's amount: so none is lost, doubled, or shares its place with another.
+    In the order of their places, which are 1, 2, 3 and so on, the results must be a walk from 0
+    to the counter's value in which each step is one increment's amount: so none is lost,
+    doubled, or shares its place with another. Nor does time go back on the way.
     """
     faults = []
+    counter = Counter.objects.get(id=counter_id)
     increments = list(Increment.objects.filter(counter=counter_id))
     keys = [increment.key for increment in increments]
     faults += [f"key {key} was counted twice" for key in set(keys) if keys.count(key) > 1]
 
-    applied = [increment for increment in increments if increment.result is not None]
-    value = Counter.objects.values_list("value", flat=True).get(id=counter_id)
-    if value != (total := sum(increment.amount for increment in applied)):
-        faults.append(f"the value is {value}, the ledger says {total}")
+    settled = sorted(
+        (each for each in increments if each.settled_at), key=lambda each: each.place or 0
+    )
+    places = [each.place for each in settled]
+    if places != list(range(1, counter.entries + 1)):
+        faults.append(f"the places are {places}, the counter has {counter.entries} entries")
+    times = [each.settled_at for each in settled if each.settled_at]
+    if any(later < earlier for earlier, later in pairwise(times)):
+        faults.append("one was settled earlier than one before it")
+    if counter.settled_at != max(times, default=None):
+        faults.append("the counter does not say when the last was settled")
 
-    # Every result but the last is where exactly one other increment began.
-    ends = sorted([0, *(increment.result or 0 for increment in applied)])
-    begins = sorted([value, *((increment.result or 0) - increment.amount for increment in applied)])
-    if ends != begins:
-        faults.append(f"the results {ends[1:]} are not a walk to {value}")
+    applied = [each for each in settled if each.result is not None]
+    results = [each.result for each in applied]
+    if results != list(accumulate(each.amount for each in applied)):
+        faults.append(f"the results {results} are not a walk")
+    if counter.value != (total := sum(each.amount for each in applied)):
+        faults.append(f"the value is {counter.value}, the ledger says {total}")
     return faults

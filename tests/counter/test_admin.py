@@ -1,28 +1,26 @@
 """The admin's pages of the counter app, for the people who run the service."""
 
+import re
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
+from django.db import connections
 from django.test import Client as Browser
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from apps.counter import public as counter
-from apps.counter.models import Counter, Increment, Owner
+from apps.counter.models import Counter, Increment, Owner, Pending
 from apps.users.models import User
-from kit.admin import FirstRows
+from tests.counter.reading import fill_ledger, rows_read
 
 pytestmark = pytest.mark.django_db(databases=["default", "counter"])
 
 COUNTERS = "/admin/counter/counter/"
 INCREMENTS = "/admin/counter/increment/"
-
-
-@pytest.fixture
-def admin(staff: User) -> Browser:
-    browser = Browser()
-    browser.force_login(staff)
-    return browser
+PENDING = "/admin/counter/pending/"
 
 
 @pytest.fixture
@@ -42,7 +40,7 @@ class TestCounters:
         page = admin.get(f"{COUNTERS}?{query}").text
 
         assert f"{COUNTERS}{tally}/change/" in page
-        assert '<td class="field-value">5</td>' in page
+        assert '<td class="field-tally">5</td>' in page
         assert "+37 in 1" in page
 
     def test_list_leaves_out_what_is_not_looked_for(self, admin: Browser, tally: UUID) -> None:
@@ -106,51 +104,47 @@ class TestCounters:
         return admin.post(address, unchanged | fields, follow=follow)
 
 
-class TestLedger:
-    @pytest.mark.parametrize(
-        ("query", "keys"),
-        [
-            ("", {"applied", "pending", "refused"}),
-            ("state=pending", {"pending"}),
-            ("state=applied", {"applied"}),
-            ("state=refused", {"refused"}),
-            ("state=nonsense", {"applied", "pending", "refused"}),
-            ("q=applied", {"applied"}),
-            ("q=appl", set()),
-        ],
-    )
-    def test_finds_by_state_and_by_key(
-        self, admin: Browser, tally: UUID, query: str, keys: set[str]
-    ) -> None:
-        Increment.objects.create(
-            counter_id=tally, key="refused", amount=1, settled_at=timezone.now()
-        )
+class TestCounter:
+    """The page of one counter."""
 
-        page = admin.get(f"{INCREMENTS}?{query}").text
+    def test_shows_how_it_stands(self, admin: Browser, tally: UUID) -> None:
+        Counter.objects.update(value=-(2**63))
 
-        found = {key for key in ("applied", "pending", "refused") if f">{key}</a>" in page}
-        assert found == keys
+        page = admin.get(f"{COUNTERS}{tally}/change/").text
 
-    def test_is_for_reading_only(self, admin: Browser, tally: UUID) -> None:
-        increment = Increment.objects.get(key="applied")
+        assert "-9,223,372,036,854,775,808" in page
+        assert "+37 in 1" in page
+        assert "0.02 a second in the last minute, 1 in the last hour, 1 in the last day" in page
 
-        shown = admin.get(f"{INCREMENTS}{increment.id}/change/")
-        statuses = [
-            admin.post(f"{INCREMENTS}{path}", {"amount": "7", "post": "yes"}).status_code
-            for path in ("add/", f"{increment.id}/change/", f"{increment.id}/delete/")
-        ]
+    def test_draws_the_last_day_week_and_month(self, admin: Browser, tally: UUID) -> None:
+        page = admin.get(f"{COUNTERS}{tally}/change/").text
 
-        assert shown.status_code == 200
-        assert '<input type="text"' not in shown.text
-        assert statuses == [403, 403, 403]
-        assert "delete_selected" not in admin.get(INCREMENTS).text
+        spans = re.findall(r'<svg role="img" aria-label="([^:]+): the value went', page)
+        assert spans == ["Last 24 hours", "Last 7 days", "Last 30 days"]
 
-    def test_is_counted_no_further_than_anybody_turns_pages(
-        self, admin: Browser, tally: UUID, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(FirstRows, "LIMIT", 1)
+    def test_leads_to_what_is_set_aside(self, admin: Browser, tally: UUID) -> None:
+        address = f"{COUNTERS}{tally}/change/"
+        before = admin.get(address).text
+        Pending.objects.update(set_aside_at=timezone.now(), reason="a trigger says no")
+        which = f"{PENDING}?counter__id__exact={tally}&amp;set_aside=yes"
 
-        assert "1 increment" in admin.get(INCREMENTS).text
+        assert which not in before
+        assert f'<a href="{which}">1 that could not be settled</a>' in admin.get(address).text
+
+    def test_reads_no_more_however_long_the_ledger(self, admin: Browser, ada: User) -> None:
+        now = timezone.now()
+        old = counter.open_counter(owner_id=ada.id, name="old")
+        new = counter.open_counter(owner_id=ada.id, name="new")
+        fill_ledger(old, now, {timedelta(days=n): 500 for n in range(40)})
+
+        queries = {}
+        for counter_id in (old, new):
+            with CaptureQueriesContext(connections["counter"]) as captured:
+                assert admin.get(f"{COUNTERS}{counter_id}/change/").status_code == 200
+            queries[counter_id] = captured.captured_queries
+
+        assert len(queries[old]) == len(queries[new])
+        assert rows_read(queries[old]) < 200
 
 
 class TestOwnersAndCursor:

@@ -233,13 +233,16 @@ class TestDelete:
         assert not Counter.objects.exists()
         assert not Increment.objects.exists()
 
+    @pytest.mark.parametrize("applied", [False, True])
     def test_removes_a_long_one_in_the_background(
-        self, api: APIClient, monkeypatch: pytest.MonkeyPatch
+        self, api: APIClient, monkeypatch: pytest.MonkeyPatch, applied: bool
     ) -> None:
         monkeypatch.setattr("apps.counter.operations.CHUNK_ROWS", 2)
         created = create(api)
         for _ in range(5):
             api.post(address(created) + "increments/")
+        if applied:
+            counter.apply_pending_increments()
 
         response = api.delete(address(created))
         seen_afterwards = api.get("/api/counters/").json()["results"]

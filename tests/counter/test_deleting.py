@@ -1,15 +1,17 @@
 """Deleted counters, whose ledger is removed while its increments arrive and are applied."""
 
 import itertools
+from contextlib import nullcontext
 from typing import Any
 from uuid import UUID
 
 import pytest
-from django.db import IntegrityError
 
 from apps.counter import public as counter
+from apps.counter.accepting import Receipt, accept_increment, accept_increments
 from apps.counter.consumer import apply_batch
 from apps.counter.errors import CounterNotFound
+from apps.counter.lanes import slots_of
 from apps.counter.models import Counter, Increment
 from apps.counter.operations import delete_counter, purge_deleted_counters
 from apps.counter.owners import COUNTERS
@@ -17,55 +19,93 @@ from apps.users.models import User
 from kit.directory import Viewer
 from kit.holdings import OwnerIsGone
 from tests.conftest import Start
-from tests.counter.interleaving import Pause, paused_after, rewritten
+from tests.counter.interleaving import Pause, held_up, paused_after, rewritten, waiting_within
 from tests.counter.ledger import faults_of
 from tests.racing import wait_until_blocked
 
 pytestmark = pytest.mark.django_db(databases=["default", "counter"], transaction=True)
 
-ACCEPTING = 'INSERT INTO "counter_increment"'
+ALL = slots_of(0, 1)
+ACCEPTING = "INSERT INTO counter_pending"
+IS_LIVE = "counter.deleted_at IS NULL"
+LOCK = "FOR KEY SHARE OF counter, owner SKIP LOCKED"
 APPLYING = "FOR UPDATE SKIP LOCKED"
-DELETING_INCREMENTS = 'DELETE FROM "counter_increment"'
+DELETING_INCREMENTS = 'DELETE FROM "counter_pending"'
 LOCKING_THE_COUNTER = 'FROM "counter_counter" WHERE ("counter_counter"."id"'
 
 
 class TestDeletedCounter:
-    def test_refuses_the_increment_that_it_did_not_wait_for(
+    def test_waits_for_an_increment_that_is_being_accepted_and_takes_it_along(
         self, ada: User, tally: UUID, start: Start
     ) -> None:
         pause = Pause()
-        accepting = start(self.increment_and_pause, ada, tally, pause)
+        accepting = start(self.increment, ada, tally, pause=pause)
         pause.wait_until_reached()
-        assert delete_counter(counter_id=tally, viewer=Viewer(ada.id)) is True
-        pause.end()
-
-        assert isinstance(accepting.exception(), CounterNotFound)
-        assert not Increment.objects.exists()
-
-    def test_keeps_an_increment_from_being_committed_behind_it(
-        self, ada: User, tally: UUID, start: Start
-    ) -> None:
-        pause = Pause()
-        deleting = start(self.delete_and_pause, ada, tally, DELETING_INCREMENTS, pause)
-        pause.wait_until_reached()
-        late = start(Increment.objects.create, counter_id=tally, key="late", amount=1)
+        deleting = start(self.delete, ada, tally)
         wait_until_blocked(1, using="counter")
         pause.end()
 
+        accepting.result()
         assert deleting.result() is True
-        assert isinstance(late.exception(), IntegrityError)
+        assert not Increment.objects.exists()
 
-    def test_refuses_the_retry_whose_first_receipt_went_meanwhile(
+    def test_would_be_outlived_by_it_without_the_lock(
         self, ada: User, tally: UUID, start: Start
     ) -> None:
-        counter.increment(counter_id=tally, owner_id=ada.id, key="k")
         pause = Pause()
-        retrying = start(self.increment_and_pause, ada, tally, pause)
+        accepting = start(self.increment, ada, tally, pause=pause, lock="")
         pause.wait_until_reached()
-        delete_counter(counter_id=tally, viewer=Viewer(ada.id))
+        assert self.delete(ada, tally) is True
         pause.end()
 
-        assert isinstance(retrying.exception(), CounterNotFound)
+        accepting.result()
+        assert Increment.objects.count() == 1
+
+    @pytest.mark.parametrize(("lock", "is_kept_out"), [(LOCK, True), ("", False)])
+    def test_keeps_an_increment_from_being_committed_behind_it(
+        self, ada: User, tally: UUID, start: Start, lock: str, is_kept_out: bool
+    ) -> None:
+        """One that began to look for its counter while that was still there."""
+        with held_up():
+            accepting = start(self.increment_slowly, ada, tally, lock=lock)
+            wait_until_blocked(1, using="counter")
+            assert self.delete(ada, tally) is True
+
+        assert isinstance(accepting.exception(), CounterNotFound) is is_kept_out
+        assert Increment.objects.exists() is not is_kept_out
+
+    def test_refuses_an_increment_at_once_while_it_is_being_purged(
+        self, ada: User, tally: UUID, start: Start
+    ) -> None:
+        pause = Pause()
+        with held_up():
+            accepting = start(self.increment_slowly, ada, tally)
+            waiting = start(
+                self.increment_apart, ada, tally, lock="FOR KEY SHARE OF counter, owner"
+            )
+            wait_until_blocked(2, using="counter")
+            deleting = start(self.delete, ada, tally, LOCKING_THE_COUNTER, pause)
+            pause.wait_until_reached()
+
+        assert isinstance(accepting.exception(), CounterNotFound)
+        wait_until_blocked(1, using="counter")  # as it would without SKIP LOCKED
+        pause.end()
+        assert deleting.result() is True
+        assert isinstance(waiting.exception(), CounterNotFound)
+
+    def test_waits_for_a_retry_which_has_its_first_receipt_yet(
+        self, ada: User, tally: UUID, start: Start
+    ) -> None:
+        self.increment(ada, tally)
+        pause = Pause()
+        retrying = start(self.increment, ada, tally, pause=pause)
+        pause.wait_until_reached()
+        deleting = start(self.delete, ada, tally)
+        wait_until_blocked(1, using="counter")
+        pause.end()
+
+        assert retrying.result().is_new is False
+        assert deleting.result() is True
 
     def test_waits_for_a_consumer_that_has_its_increments(
         self, ada: User, tally: UUID, start: Start
@@ -75,11 +115,11 @@ class TestDeletedCounter:
 
         def consume() -> None:
             with paused_after(APPLYING, pause):
-                apply_batch()
+                apply_batch(slots=ALL)
 
         consumer = start(consume)
         pause.wait_until_reached()
-        deleting = start(delete_counter, counter_id=tally, viewer=Viewer(ada.id))
+        deleting = start(self.delete, ada, tally)
         wait_until_blocked(1, using="counter")
         pause.end()
 
@@ -91,10 +131,10 @@ class TestDeletedCounter:
         counter.increment(counter_id=tally, owner_id=ada.id)
         counter.increment(counter_id=other, owner_id=ada.id)
         pause = Pause()
-        deleting = start(self.delete_and_pause, ada, tally, DELETING_INCREMENTS, pause)
+        deleting = start(self.delete, ada, tally, DELETING_INCREMENTS, pause)
         pause.wait_until_reached()
 
-        assert apply_batch() == 1
+        assert apply_batch(slots=ALL) == 1
 
         pause.end()
         assert deleting.result() is True
@@ -123,21 +163,38 @@ class TestDeletedCounter:
 
         def delete() -> bool:
             with rewritten("SKIP LOCKED", passing_over):
-                return self.delete_and_pause(ada, tally, LOCKING_THE_COUNTER, pause)
+                return self.delete(ada, tally, LOCKING_THE_COUNTER, pause)
 
         deleting = start(delete)
         pause.wait_until_reached()
-        consumer = start(apply_batch)
+        consumer = start(apply_batch, slots=ALL)
         wait_until_blocked(1, using="counter")
         pause.end()
         return deleting, consumer
 
-    def increment_and_pause(self, owner: User, counter_id: UUID, pause: Pause) -> None:
-        with paused_after(ACCEPTING, pause):
-            counter.increment(counter_id=counter_id, owner_id=owner.id, key="k")
+    def increment(
+        self, owner: User, counter_id: UUID, *, pause: Pause | None = None, lock: str = LOCK
+    ) -> Receipt:
+        """In this thread; stops at `pause` before it commits."""
+        with rewritten(LOCK, lock), paused_after(ACCEPTING, pause) if pause else nullcontext():
+            return accept_increment(counter_id=counter_id, viewer=Viewer(owner.id), key="k")
 
-    def delete_and_pause(self, owner: User, counter_id: UUID, statement: str, pause: Pause) -> bool:
-        with paused_after(statement, pause):
+    def increment_slowly(self, owner: User, counter_id: UUID, *, lock: str = LOCK) -> Receipt:
+        with waiting_within(IS_LIVE):
+            return self.increment(owner, counter_id, lock=lock)
+
+    def increment_apart(self, owner: User, counter_id: UUID, *, lock: str) -> None:
+        """As another process would, slowly."""
+        with rewritten(LOCK, lock), waiting_within(IS_LIVE):
+            accept_increments(
+                counter_id=counter_id, viewer=Viewer(owner.id), increments=[(1, "other")]
+            )
+
+    def delete(
+        self, owner: User, counter_id: UUID, statement: str = "", pause: Pause | None = None
+    ) -> bool:
+        """In this thread; stops at `pause` after the statement."""
+        with paused_after(statement, pause) if pause else nullcontext():
             return delete_counter(counter_id=counter_id, viewer=Viewer(owner.id))
 
 
@@ -174,7 +231,7 @@ class TestTurmoil:
 
         def sweep() -> None:
             while not all(each.done() for each in counting):
-                apply_batch(limit=11)
+                apply_batch(slots=ALL, limit=11)
                 purge_deleted_counters()
 
         sweeping = [start(sweep), start(sweep)]

@@ -207,7 +207,7 @@ class TestAmount:
 
 class TestBody:
     @pytest.mark.parametrize(
-        "body", ["{", "[]", '[{"amount": 1}]', "1", '"k"', '{"amount": 1e999}', "1" * 5_000, "\x00"]
+        "body", ["{", "[]", "[1]", "1", '"k"', '{"amount": 1e999}', "1" * 5_000, "\x00"]
     )
     @pytest.mark.parametrize("headers", [{}, {"Idempotency-Key": "k"}])
     def test_that_is_no_increment_is_refused(

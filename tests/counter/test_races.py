@@ -1,33 +1,31 @@
-"""Increments at the same time as each other and as a deletion, and what holds them apart."""
+"""Increments at the same time as each other and as their owner's deletion."""
 
 import random
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import nullcontext
 from functools import partial
 from typing import Any
 from uuid import UUID
 
 import pytest
-from django.db import connections
 
 from apps.counter import public as counter
+from apps.counter.accepting import Receipt, accept_increment
 from apps.counter.errors import CounterNotFound
-from apps.counter.models import Counter, Increment, Owner
-from apps.counter.operations import accept_increment
+from apps.counter.models import Counter, Increment, Owner, Pending
 from apps.counter.owners import COUNTERS
 from apps.users.models import User
 from kit.directory import Viewer
 from kit.holdings import OwnerIsGone
 from tests.clients import client_of
 from tests.conftest import Start
-from tests.counter.interleaving import Pause, paused_after, rewritten
+from tests.counter.interleaving import Pause, held_up, paused_after, rewritten, waiting_within
 from tests.counter.ledger import faults_of
 from tests.racing import race, wait_until_blocked
 
 pytestmark = pytest.mark.django_db(databases=["default", "counter"], transaction=True)
 
-FENCE = "FOR KEY SHARE"
-ACCEPTING = 'INSERT INTO "counter_increment"'
+ACCEPTING = "INSERT INTO counter_pending"
+FENCE = "FOR KEY SHARE OF counter, owner SKIP LOCKED"
 
 
 class TestManyAtOnce:
@@ -68,46 +66,6 @@ class TestManyAtOnce:
         assert sorted(response.status_code for response in responses) == [201, 400, 400, 400, 400]
 
 
-class TestUniqueKey:
-    """The same key twice at the same moment."""
-
-    def test_lets_the_second_wait_and_gives_it_the_first_receipt(
-        self, ada: User, tally: UUID, start: Start
-    ) -> None:
-        pause = Pause()
-        first = start(self.accept, ada, tally, pause)
-        pause.wait_until_reached()
-        second = start(accept_increment, counter_id=tally, viewer=Viewer(ada.id), key="k")
-        wait_until_blocked(1, using="counter")
-        pause.end()
-
-        (receipt, is_new), (again, again_is_new) = first.result(), second.result()
-
-        assert (is_new, again_is_new) == (True, False)
-        assert again.id == receipt.id
-
-    def test_is_what_keeps_a_retry_from_counting_twice(
-        self, ada: User, tally: UUID, start: Start
-    ) -> None:
-        with without_constraint("counter_key_once"):
-            pause = Pause()
-            first = start(self.accept, ada, tally, pause)
-            pause.wait_until_reached()
-            start(accept_increment, counter_id=tally, viewer=Viewer(ada.id), key="k").result()
-            pause.end()
-            first.result()
-            counter.apply_pending_increments()
-
-            assert Counter.objects.get().value == 2
-            assert faults_of(tally) == ["key k was counted twice"]
-            Increment.objects.all().delete()
-
-    def accept(self, owner: User, counter_id: UUID, pause: Pause) -> Any:
-        """Stops before it commits."""
-        with paused_after('SELECT "counter_increment"', pause):
-            return accept_increment(counter_id=counter_id, viewer=Viewer(owner.id), key="k")
-
-
 class TestFence:
     """An increment, or a counter, that comes while its owner is being deleted."""
 
@@ -115,7 +73,7 @@ class TestFence:
         self, ada: User, tally: UUID, start: Start
     ) -> None:
         pause = Pause()
-        accepting = start(self.accept, ada, tally, FENCE, pause)
+        accepting = start(accept, ada, tally, pause)
         pause.wait_until_reached()
         entombing = start(COUNTERS.entomb, ada.id)
         wait_until_blocked(1, using="counter")
@@ -126,15 +84,31 @@ class TestFence:
         with pytest.raises(OwnerIsGone):
             counter.open_counter(owner_id=ada.id, name="late")
         with pytest.raises(CounterNotFound):
-            counter.increment(counter_id=tally, owner_id=ada.id)
-        self.purge(ada)
+            accept(ada, tally)
+        purge(ada)
         assert COUNTERS.count(ada.id) == 0
+
+    def test_counts_what_the_consumer_moves_meanwhile_once(
+        self, ada: User, tally: UUID, start: Start
+    ) -> None:
+        def entomb() -> int:
+            with paused_after('FROM "counter_pending"', pause):
+                return COUNTERS.entomb(ada.id)
+
+        accept(ada, tally)
+        pause = Pause()
+        entombing = start(entomb)
+        pause.wait_until_reached()
+        counter.apply_pending_increments()
+        pause.end()
+
+        assert entombing.result() == 2  # the counter and its increment
 
     def test_lets_the_owner_be_renamed_meanwhile(
         self, ada: User, tally: UUID, start: Start
     ) -> None:
         pause = Pause()
-        accepting = start(self.accept, ada, tally, FENCE, pause)
+        accepting = start(accept, ada, tally, pause)
         pause.wait_until_reached()
         User.objects.filter(id=ada.id).update(username="countess")
 
@@ -148,7 +122,7 @@ class TestFence:
         self, ada: User, tally: UUID, start: Start
     ) -> None:
         pause = Pause()
-        accepting = start(self.accept, ada, tally, "", pause)
+        accepting = start(accept, ada, tally, pause, fence="")
         pause.wait_until_reached()
         said = COUNTERS.entomb(ada.id)
         pause.end()
@@ -156,40 +130,69 @@ class TestFence:
 
         assert said < COUNTERS.count(ada.id) == 2
 
+    @pytest.mark.parametrize(("fence", "is_kept_out"), [(FENCE, True), ("", False)])
+    def test_sees_the_tombstone_that_came_after_it_began_to_look(
+        self, ada: User, tally: UUID, start: Start, fence: str, is_kept_out: bool
+    ) -> None:
+        def accept_slowly() -> Receipt:
+            with waiting_within("owner.tombstoned_at IS NULL"):
+                return accept(ada, tally, fence=fence)
+
+        with held_up():
+            accepting = start(accept_slowly)
+            wait_until_blocked(1, using="counter")
+            COUNTERS.entomb(ada.id)
+
+        assert isinstance(accepting.exception(), CounterNotFound) is is_kept_out
+        assert Pending.objects.exists() is not is_kept_out
+
+    def test_refuses_at_once_while_the_tombstone_is_being_set(
+        self, ada: User, tally: UUID, start: Start
+    ) -> None:
+        def entomb() -> None:
+            with paused_after('UPDATE "counter_owner"', pause):
+                COUNTERS.entomb(ada.id)
+
+        pause = Pause()
+        entombing = start(entomb)
+        pause.wait_until_reached()
+
+        with pytest.raises(OwnerIsGone):
+            accept(ada, tally)
+
+        waiting = start(accept, ada, tally, fence="FOR KEY SHARE OF counter, owner")
+        wait_until_blocked(1, using="counter")  # as it would without SKIP LOCKED
+        pause.end()
+        entombing.result()
+        assert isinstance(waiting.exception(), CounterNotFound)
+
     def test_is_what_keeps_a_counter_from_outliving_its_owner(
         self, ada: User, tally: UUID, start: Start
     ) -> None:
         def create() -> None:
-            with rewritten(FENCE, ""), paused_after('INSERT INTO "counter_counter"', pause):
+            pausing = paused_after('INSERT INTO "counter_counter"', pause)
+            with rewritten("FOR KEY SHARE", ""), pausing:
                 counter.open_counter(owner_id=ada.id, name="late")
 
         pause = Pause()
         creating = start(create)
         pause.wait_until_reached()
         COUNTERS.entomb(ada.id)
-        self.purge(ada)
+        purge(ada)
         pause.end()
 
         assert isinstance(creating.exception(), CounterNotFound)  # it is not to be seen, but
         assert COUNTERS.count(ada.id) == 1
 
-    def accept(self, owner: User, counter_id: UUID, fence: str, pause: Pause) -> None:
-        """Stops before it commits."""
-        with rewritten(FENCE, fence), paused_after(ACCEPTING, pause):
-            counter.increment(counter_id=counter_id, owner_id=owner.id)
 
-    def purge(self, owner: User) -> None:
-        while not COUNTERS.purge_chunk(owner.id).finished:
-            pass
+def accept(
+    owner: User, counter_id: UUID, pause: Pause | None = None, *, fence: str = FENCE
+) -> Receipt:
+    """Accept an increment, in this thread; stop at `pause` before it is committed."""
+    with rewritten(FENCE, fence), paused_after(ACCEPTING, pause) if pause else nullcontext():
+        return accept_increment(counter_id=counter_id, viewer=Viewer(owner.id))
 
 
-@contextmanager
-def without_constraint(name: str) -> Iterator[None]:
-    constraint = next(each for each in Increment._meta.constraints if each.name == name)
-    with connections["counter"].schema_editor() as editor:
-        editor.remove_constraint(Increment, constraint)
-    try:
-        yield
-    finally:
-        with connections["counter"].schema_editor() as editor:
-            editor.add_constraint(Increment, constraint)
+def purge(owner: User) -> None:
+    while not COUNTERS.purge_chunk(owner.id).finished:
+        pass

@@ -11,10 +11,10 @@ from django.db import OperationalError
 from rest_framework.test import APIClient
 
 from apps.counter import public as counter
+from apps.counter.accepting import accept_increment
 from apps.counter.consumer import LARGEST
 from apps.counter.management.commands import tally as command
 from apps.counter.models import Counter, Increment
-from apps.counter.operations import accept_increment
 from apps.counter.owners import COUNTERS
 from apps.users.models import User
 from tests.conftest import Start

@@ -1,6 +1,8 @@
 """A broker to be emptied and killed, and workers as epis runs them, on the tests' databases."""
 
+import base64
 import dataclasses
+import json
 import os
 import shutil
 import signal
@@ -8,6 +10,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -15,6 +18,7 @@ import redis
 from django.conf import settings
 from django.db import connections
 
+from apps.counter.watches import Watches
 from epis.celery import app
 from epis.embedded.locations import Locations
 from epis.embedded.valkey import Valkey
@@ -53,6 +57,11 @@ class Broker:
         """How many messages no worker has taken yet."""
         return int(self._client.llen(queue))
 
+    def arguments_waiting(self, queue: str) -> list[dict[str, Any]]:
+        """What those messages say, the newest first."""
+        bodies = [json.loads(each)["body"] for each in self._client.lrange(queue, 0, -1)]
+        return [json.loads(base64.b64decode(body))[1] for body in bodies]
+
 
 class Worker:
     """Processes of epis other than the web server; killed as one, at the latest at the end."""
@@ -70,6 +79,12 @@ class Worker:
         """SIGKILL, to it and its children at once."""
         signal_group(self.process.pid, signal.SIGKILL)
         self.process.wait()
+
+
+@pytest.fixture(autouse=True)
+def no_promise_of_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forget what a consumer of another test promised: that one looks no more."""
+    monkeypatch.setattr("apps.counter.accepting._watches", Watches())
 
 
 @pytest.fixture

@@ -3,20 +3,23 @@
 import subprocess
 import sys
 import time
+from datetime import timedelta
 from statistics import median
 
 import pytest
 from django.conf import settings
+from django.utils import timezone
 
 from apps.counter import public as counter
-from apps.counter.models import Increment
+from apps.counter.lanes import slot_of
+from apps.counter.models import Increment, Watch
 from apps.users.models import User
 from tasks.doorbells import ring
 from tests.clients import client_of
 from tests.factories import UserFactory
 from tests.polling import wait_for
 from tests.racing import race
-from tests.tasks.conftest import Broker, environment_of_tests
+from tests.tasks.conftest import Broker, environment_of_tests, ring_through
 
 APPLY = "counter.apply_pending_increments"
 FOLLOW = "users.follow_changes"
@@ -28,24 +31,33 @@ def wait_for_message(broker: Broker, queue: str = "counter") -> None:
 
 class TestRing:
     def test_puts_a_message_into_the_queue_of_its_task(self, broker: Broker) -> None:
-        ring(APPLY)
+        ring(APPLY, lane=0)
         ring(FOLLOW)
 
         wait_for_message(broker, "counter")
         wait_for_message(broker, "background")
         assert (broker.waiting("counter"), broker.waiting("background")) == (1, 1)
 
+    def test_says_which_lane_is_meant_where_there_are_lanes(self, broker: Broker) -> None:
+        ring(APPLY, lane=0)
+        ring(FOLLOW)
+
+        wait_for_message(broker, "counter")
+        wait_for_message(broker, "background")
+        assert broker.arguments_waiting("counter") == [{"lane": 0}]
+        assert broker.arguments_waiting("background") == [{}]
+
     def test_works_from_any_thread(self, broker: Broker) -> None:
-        race(lambda: ring(APPLY))
+        race(lambda: ring(APPLY, lane=0))
 
         wait_for_message(broker)
 
     def test_finds_its_queue_after_the_broker_forgot_everything(self, broker: Broker) -> None:
-        ring(APPLY)
+        ring(APPLY, lane=0)
         wait_for_message(broker)
         broker.forget_everything()
 
-        ring(APPLY)
+        ring(APPLY, lane=0)
 
         wait_for_message(broker)
 
@@ -54,7 +66,7 @@ class TestRing:
         self, broker: Broker, was_there_before: bool
     ) -> None:
         if was_there_before:
-            ring(APPLY)
+            ring(APPLY, lane=0)
             wait_for_message(broker)
         broker.kill()
 
@@ -67,7 +79,7 @@ class TestRing:
         """However often it was rung meanwhile."""
         broker.kill()
         for _ in range(1_000):
-            ring(APPLY)
+            ring(APPLY, lane=0)
 
         broker.start()
 
@@ -79,7 +91,7 @@ class TestRing:
     def test_becomes_few_messages_when_rung_often(self, broker: Broker) -> None:
         started = time.monotonic()
         for _ in range(20_000):
-            ring(APPLY)
+            ring(APPLY, lane=0)
         took = time.monotonic() - started
         ring(FOLLOW)
         wait_for_message(broker, "background")
@@ -89,7 +101,7 @@ class TestRing:
 
 def seconds_of_a_ring() -> float:
     started = time.perf_counter()
-    ring(APPLY)
+    ring(APPLY, lane=0)
     return time.perf_counter() - started
 
 
@@ -105,6 +117,19 @@ class TestWhoRings:
         counter.increment(counter_id=counter_id, owner_id=ada.id)
 
         wait_for_message(broker)
+
+    def test_no_increment_does_while_the_consumer_has_promised_to_look_again(
+        self, ada: User, broker: Broker
+    ) -> None:
+        counter_id = counter.open_counter(owner_id=ada.id, name="tally")
+        in_an_hour = timezone.now() + timedelta(hours=1)
+        Watch.objects.create(slot=slot_of(counter_id), until=in_an_hour)
+
+        for _ in range(20):
+            counter.increment(counter_id=counter_id, owner_id=ada.id)
+
+        ring_through(broker.url)  # once all that was rung is sent
+        assert broker.waiting("counter") == 0
 
     def test_an_increment_is_accepted_as_fast_while_the_broker_is_dead(
         self, ada: User, broker: Broker

@@ -13,7 +13,8 @@ from django.conf import settings
 from django.db import transaction
 
 from apps.counter import public as counter
-from apps.counter.models import Counter, Increment
+from apps.counter.lanes import slot_of
+from apps.counter.models import Counter, Increment, Pending
 from apps.users.models import User
 from tasks.doorbells import ring
 from tests.conftest import Start
@@ -45,8 +46,9 @@ def accept(counter_id: UUID, number: int) -> None:
 
 def accept_unheard(counter_id: UUID, number: int) -> None:
     """As if the doorbells' messages had been lost."""
-    Increment.objects.bulk_create(
-        Increment(counter_id=counter_id, key=str(each), amount=1) for each in range(number)
+    slot = slot_of(counter_id)
+    Pending.objects.bulk_create(
+        Pending(counter_id=counter_id, slot=slot, key=str(each), amount=1) for each in range(number)
     )
 
 
@@ -151,13 +153,13 @@ class TestKilledWorker:
         worker = crew.worker("counter")
         with transaction.atomic(using="counter"):  # noqa: TID251  (holds the worker up)
             Counter.objects.select_for_update().get(id=tally)
-            ring("counter.apply_pending_increments")
+            ring("counter.apply_pending_increments", lane=0)
             wait_until_blocked(1, using="counter")
             worker.kill()
 
         assert not Increment.objects.filter(settled_at__isnull=False).exists()
         crew.worker("counter")
-        ring("counter.apply_pending_increments")
+        ring("counter.apply_pending_increments", lane=0)
 
         wait_until_applied(tally, 50)
 
@@ -189,7 +191,7 @@ class TestKilledWorker:
         worker = crew.worker("counter")
         with transaction.atomic(using="counter"):  # noqa: TID251  (holds the worker up)
             Counter.objects.select_for_update().get(id=tally)
-            ring("counter.apply_pending_increments")
+            ring("counter.apply_pending_increments", lane=0)
             wait_until_blocked(1, using="counter")
             worker.process.send_signal(signal.SIGTERM)
             wait_for("the worker stopping", lambda: "Warm shutdown" in worker.log)
@@ -206,7 +208,7 @@ class TestSecondConsumer:
         def send() -> None:
             for _ in range(100):
                 counter.increment(counter_id=tally, owner_id=ada.id)
-                ring("counter.apply_pending_increments")
+                ring("counter.apply_pending_increments", lane=0)
 
         race(send, send, send)
 

@@ -1,11 +1,13 @@
 """Counters and receipts as JSON, and as the browsable API's forms."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 from django.db import models
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from apps.counter.accepting import Receipt
 from apps.counter.models import LARGEST_AMOUNT, LONGEST_KEY, Counter, Increment, Owner
 from kit.api.fields import Text, WholeNumber
 
@@ -29,7 +31,9 @@ class CounterSerializer(serializers.ModelSerializer[Counter]):
 
     owner = CounterOwnerSerializer(read_only=True)
     pending = PendingSerializer(
-        source="*", read_only=True, help_text="Accepted, and not yet part of `value`."
+        source="*",
+        read_only=True,
+        help_text="Accepted, and not yet part of `value`. Null for a moment of the past.",
     )
 
     class Meta:
@@ -70,22 +74,14 @@ class Key(Text):
 
 
 class NewIncrementSerializer(serializers.Serializer[Increment]):
+    """For the schema and for forms; `asking` reads JSON by itself."""
+
     amount = Amount(default=1)
     key = Key(
         required=False,
         trim_whitespace=False,
         help_text="Makes sending it again harmless. Or send it as the `Idempotency-Key` header.",
     )
-
-    def validate(self, given: dict[str, Any]) -> dict[str, Any]:
-        """Take the key from the header, unless the body has another."""
-        header = self.context["request"].headers.get("Idempotency-Key")
-        if header is None:
-            return given
-        if given.get("key", header) != header:
-            message = "This is not the key in the Idempotency-Key header."
-            raise serializers.ValidationError({"key": message}, code="keys_differ")
-        return given | {"key": header}
 
 
 class ReceiptSerializer(serializers.ModelSerializer[Increment]):
@@ -100,3 +96,37 @@ class ReceiptSerializer(serializers.ModelSerializer[Increment]):
         extra_kwargs = {
             "result": {"help_text": "The counter's value just after this increment."},
         }
+
+    def to_representation(self, instance: Increment) -> dict[str, Any]:
+        return receipt_of(instance)
+
+
+class AddressSerializer(serializers.Serializer[Receipt]):
+    key = serializers.CharField()
+    id = serializers.UUIDField()
+
+
+class AcceptedSerializer(serializers.Serializer[Any]):
+    """For the schema."""
+
+    accepted = serializers.IntegerField(help_text="How many were new.")
+    duplicates = serializers.IntegerField(help_text="How many had a key that was known already.")
+    results = AddressSerializer(many=True, help_text="In the order of the array.")
+
+
+def receipt_of(increment: Increment | Receipt) -> dict[str, Any]:
+    """What ReceiptSerializer says, whose fields would take longer than accepting it did."""
+    return {
+        "id": str(increment.id),
+        "counter": str(increment.counter_id),
+        "key": increment.key,
+        "amount": increment.amount,
+        "state": increment.state,
+        "result": increment.result,
+        "accepted_at": in_utc(increment.accepted_at),
+        "applied_at": in_utc(increment.applied_at) if increment.applied_at else None,
+    }
+
+
+def in_utc(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")

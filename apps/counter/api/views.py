@@ -9,6 +9,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import (
     OpenApiParameter,
     OpenApiResponse,
+    PolymorphicProxySerializer,
     extend_schema,
     extend_schema_view,
 )
@@ -19,20 +20,26 @@ from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 from rest_framework.viewsets import GenericViewSet
 
+from apps.counter.accepting import Receipt, accept_increment, accept_increments
+from apps.counter.api.asking import asked_for, moment_asked_for, seconds_to_wait
 from apps.counter.api.filters import IncrementFilters
 from apps.counter.api.serializers import (
+    AcceptedSerializer,
     CounterSerializer,
     NewIncrementSerializer,
     ReceiptSerializer,
+    receipt_of,
 )
+from apps.counter.api.waiting import wait_until_settled
 from apps.counter.models import Counter, Increment
-from apps.counter.operations import (
-    accept_increment,
-    change_counter,
-    create_counter,
-    delete_counter,
+from apps.counter.operations import change_counter, create_counter, delete_counter
+from apps.counter.queries import (
+    get_counter,
+    get_increment,
+    get_value_at,
+    list_counters,
+    list_increments,
 )
-from apps.counter.queries import get_counter, get_increment, list_counters, list_increments
 from kit.api.viewers import viewer_of
 
 
@@ -55,15 +62,41 @@ IDEMPOTENCY_KEY = OpenApiParameter(
 )
 GONE = OpenApiResponse(description="It is gone, and its ledger with it.")
 GOING = OpenApiResponse(description="It is gone. Its ledger is being removed.")
-ACCEPTED = OpenApiResponse(ReceiptSerializer, description="It will be counted.")
-KNOWN = OpenApiResponse(ReceiptSerializer, description="The key was sent before: as it stands.")
+PREFER = OpenApiParameter(
+    "Prefer",
+    str,
+    OpenApiParameter.HEADER,
+    description="`wait=N`: answer when the increment is applied, or after N seconds, at most 30. "
+    "Not for an array.",
+)
+PREFERENCE_APPLIED = OpenApiParameter(
+    "Preference-Applied",
+    str,
+    OpenApiParameter.HEADER,
+    response=[200],
+    description="`wait=N`, where it was settled within N seconds.",
+)
+ACCEPTED = OpenApiResponse(
+    PolymorphicProxySerializer(
+        "ReceiptOrSummary", [ReceiptSerializer, AcceptedSerializer], resource_type_field_name=None
+    ),
+    description="It will be counted.",
+)
+KNOWN = OpenApiResponse(
+    ReceiptSerializer, description="The key was sent before, or you waited: as it stands."
+)
+AT = OpenApiParameter(
+    "at",
+    OpenApiTypes.DATETIME,
+    description="The value at this moment of the past. What was pending then is not told.",
+)
 
 
 @extend_schema(tags=["Counters"])
 @extend_schema_view(
     list=extend_schema(description="Your own counters and others' public ones; staff see all.")
 )
-class CounterViewSet(ListModelMixin, RetrieveModelMixin, GenericViewSet[Counter]):
+class CounterViewSet(ListModelMixin, GenericViewSet[Counter]):
     """Tallies. `value + pending.amount` is exact at the moment of reading."""
 
     lookup_field = "id"
@@ -75,6 +108,15 @@ class CounterViewSet(ListModelMixin, RetrieveModelMixin, GenericViewSet[Counter]
 
     def get_object(self) -> Counter:
         return get_counter(self.kwargs["id"], viewer_of(self.request))
+
+    @extend_schema(parameters=[AT])
+    def retrieve(self, request: Request, id: UUID) -> Response:
+        """The counter as it stands, or with the value that it had `at` a moment of the past."""
+        answer = self.get_serializer(self.get_object()).data
+        moment = moment_asked_for(request)
+        if moment is not None:
+            answer |= {"value": get_value_at(id, viewer_of(request), moment), "pending": None}
+        return Response(answer)
 
     @extend_schema(parameters=[location("The new counter's address.", 201)])
     def create(self, request: Request) -> Response:
@@ -124,26 +166,51 @@ class IncrementViewSet(ListModelMixin, RetrieveModelMixin, GenericViewSet[Increm
         return NewIncrementSerializer if self.request.method == "POST" else ReceiptSerializer
 
     @extend_schema(
-        parameters=[IDEMPOTENCY_KEY, location("The receipt's address.", 200, 202)],
-        request=NewIncrementSerializer,
+        parameters=[
+            IDEMPOTENCY_KEY,
+            PREFER,
+            location("The receipt's address.", 200, 202),
+            PREFERENCE_APPLIED,
+        ],
+        request=PolymorphicProxySerializer(
+            "OneOrMoreNewIncrements",
+            [NewIncrementSerializer, NewIncrementSerializer(many=True)],
+            resource_type_field_name=None,
+            many=False,
+        ),
         responses={202: ACCEPTED, 200: KNOWN},
     )
     def create(self, request: Request, counter_id: UUID) -> Response:
-        """Counts `amount`, once for each key.
+        """Counts `amount`, once for each key; or an array of up to 10,000, all or none of them.
 
         Once this has answered no crash loses the increment, and sending it again with the same
         key is harmless, for ever; with another amount it is refused with 422. Without a key the
         server makes one.
         """
-        serializer = self.get_serializer(data=request.data)
-        serializer.is_valid(raise_exception=True)
-        increment, is_new = accept_increment(
-            counter_id=counter_id, viewer=viewer_of(request), **serializer.validated_data
-        )
+        asked = asked_for(request)
+        wait = seconds_to_wait(request)
+        viewer = viewer_of(request)
+        if isinstance(asked, list):
+            receipts = accept_increments(counter_id=counter_id, viewer=viewer, increments=asked)
+            return Response(summary(receipts), status=status.HTTP_202_ACCEPTED)
+        amount, key = asked
+        receipt = accept_increment(counter_id=counter_id, viewer=viewer, amount=amount, key=key)
+        settled = wait_until_settled(receipt, wait) if wait else None
+        # Not reversed: that takes longer than to accept it.
+        headers = {"Location": f"{request.path}{receipt.id}/"}
+        if settled is not None:
+            headers["Preference-Applied"] = f"wait={wait}"
         return Response(
-            ReceiptSerializer(increment).data,
-            status=status.HTTP_202_ACCEPTED if is_new else status.HTTP_200_OK,
-            headers={
-                "Location": reverse("counter-increment-detail", args=[counter_id, increment.id])
-            },
+            receipt_of(settled or receipt),
+            status=202 if receipt.is_new and settled is None else 200,
+            headers=headers,
         )
+
+
+def summary(receipts: list[Receipt]) -> dict[str, Any]:
+    accepted = sum(receipt.is_new for receipt in receipts)
+    return {
+        "accepted": accepted,
+        "duplicates": len(receipts) - accepted,
+        "results": [{"key": receipt.key, "id": str(receipt.id)} for receipt in receipts],
+    }

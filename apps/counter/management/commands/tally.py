@@ -9,10 +9,10 @@ from uuid import UUID
 from django.core.management import BaseCommand, CommandError
 from django.db import DatabaseError
 
-from apps.counter.api.serializers import ReceiptSerializer
+from apps.counter.accepting import Receipt, accept_increment
+from apps.counter.api.serializers import receipt_of
 from apps.counter.errors import CounterNotFound
 from apps.counter.models import Increment
-from apps.counter.operations import accept_increment
 from apps.counter.queries import find_counter_id, get_increment
 from apps.users import public as users
 from kit.directory import Viewer
@@ -52,7 +52,7 @@ class Command(BaseCommand):
         key = str(new_id()) if options["key"] is None else options["key"]
         try:
             counter_id = _counter_named(options["counter"])
-            receipt, _ = accept_increment(
+            receipt: Receipt | Increment = accept_increment(
                 counter_id=counter_id, viewer=staff, amount=options["amount"], key=key
             )
             deadline = time.monotonic() + options["wait"]
@@ -72,13 +72,13 @@ class Command(BaseCommand):
             message = f"Accepted, but not applied within {options['wait']:g} s. It will be."
             raise CommandError(message, returncode=NOT_YET_APPLIED)
 
-    def _tell(self, receipt: Increment) -> None:
+    def _tell(self, receipt: Receipt | Increment) -> None:
         """A sentence for a person; for a pipe the receipt as over HTTP, on one line."""
         if self.stdout.isatty():
             after = "" if receipt.result is None else f", the counter is at {receipt.result}"
             self.stdout.write(f"{receipt.amount:+d} {receipt.state}{after} (key {receipt.key})")
         else:
-            self.stdout.write(json.dumps(ReceiptSerializer(receipt).data))
+            self.stdout.write(json.dumps(receipt_of(receipt)))
 
 
 def _counter_named(name: str) -> UUID:

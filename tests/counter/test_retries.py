@@ -1,0 +1,213 @@
+"""The same key again, at any moment: whoever sends it gets the first receipt."""
+
+from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager, nullcontext
+from uuid import UUID
+
+import pytest
+from django.db import connections
+
+from apps.counter import public as counter
+from apps.counter.accepting import Receipt, accept_increment, accept_increments
+from apps.counter.models import Counter, Entry, Increment, Pending
+from apps.users.models import User
+from kit.directory import Viewer
+from tests.conftest import Start
+from tests.counter.interleaving import Died, LastPause, Pause, paused_after, rewritten
+from tests.counter.ledger import faults_of
+from tests.racing import wait_until_blocked
+
+pytestmark = pytest.mark.django_db(databases=["default", "counter"], transaction=True)
+
+ACCEPTING = "INSERT INTO counter_pending"
+UNLESS_KNOWN = "ON CONFLICT (counter_id, key) DO NOTHING"
+LOOKING = "WHERE pending.position BETWEEN"
+NOT_LOOKING = "WHERE false AND pending.position BETWEEN"
+
+
+class TestUniqueKey:
+    """The same key twice at the same moment."""
+
+    def test_lets_the_second_wait_and_gives_it_the_first_receipt(
+        self, ada: User, tally: UUID, start: Start
+    ) -> None:
+        pause = Pause()
+        first = start(accept, ada, tally, pause)
+        pause.wait_until_reached()
+        second = start(accept_apart, ada, tally)
+        wait_until_blocked(1, using="counter")
+        pause.end()
+
+        receipt, again = first.result(), second.result()
+
+        assert (receipt.is_new, again.is_new) == (True, False)
+        assert again.id == receipt.id
+
+    def test_lets_the_second_in_if_the_first_dies(
+        self, ada: User, tally: UUID, start: Start
+    ) -> None:
+        pause = LastPause()
+        first = start(accept, ada, tally, pause)
+        pause.wait_until_reached()
+        second = start(accept_apart, ada, tally)
+        wait_until_blocked(1, using="counter")
+        pause.end()
+
+        assert isinstance(first.exception(), Died)
+        assert second.result().is_new
+        assert Increment.objects.get().id == second.result().id
+
+    def test_is_what_keeps_a_retry_from_being_accepted_twice(
+        self, ada: User, tally: UUID, start: Start
+    ) -> None:
+        with without_keys_in(Pending):
+            first, second = self.meet(ada, tally, start)
+            counter.apply_pending_increments()
+
+        assert (first.is_new, second.is_new) == (True, True)
+        assert Counter.objects.get().value == 1  # the ledger takes one of them
+        assert Pending.objects.exclude(set_aside_at=None).count() == 1
+
+    def test_of_the_ledger_is_what_keeps_one_accepted_twice_from_counting_twice(
+        self, ada: User, tally: UUID, start: Start
+    ) -> None:
+        with without_keys_in(Pending), without_keys_in(Entry):
+            self.meet(ada, tally, start)
+            counter.apply_pending_increments()
+
+            assert Counter.objects.get().value == 2
+            assert faults_of(tally) == ["key k was counted twice"]
+            Entry.objects.all().delete()
+
+    def meet(self, ada: User, tally: UUID, start: Start) -> tuple[Receipt, Receipt]:
+        pause = Pause()
+        first = start(accept, ada, tally, pause, unless_known="")
+        pause.wait_until_reached()
+        second = start(accept_apart, ada, tally, unless_known="")
+        second.exception()  # wait for it: nothing holds it up
+        pause.end()
+        return first.result(), second.result()
+
+
+class TestRetryOfWhatIsBeingSettled:
+    """The same key again, while the consumer moves it from the inbox to the ledger."""
+
+    @pytest.fixture(autouse=True)
+    def first(self, ada: User, tally: UUID) -> Receipt:
+        return accept(ada, tally)
+
+    def test_waits_and_gives_the_first_receipt_as_it_then_stands(
+        self, ada: User, tally: UUID, first: Receipt, start: Start
+    ) -> None:
+        again = self.meet(ada, tally, start).result()
+
+        assert (again.id, again.is_new) == (first.id, False)
+        assert (again.state, again.result) == (Increment.State.APPLIED, 1)
+        assert not Pending.objects.exists()
+        counter.apply_pending_increments()
+        assert faults_of(tally) == []
+        assert Counter.objects.get().value == 1
+
+    def test_gives_the_first_receipt_if_the_consumer_dies(
+        self, ada: User, tally: UUID, first: Receipt, start: Start
+    ) -> None:
+        again = self.meet(ada, tally, start, LastPause()).result()
+
+        assert (again.id, again.is_new) == (first.id, False)
+        assert again.state == Increment.State.PENDING
+        assert Pending.objects.get().id == first.id
+
+    def test_finds_it_where_it_has_gone_meanwhile(
+        self, ada: User, tally: UUID, first: Receipt, start: Start
+    ) -> None:
+        pause = Pause()
+        retrying = start(accept, ada, tally, pause)
+        pause.wait_until_reached()  # it has met the first in the inbox
+        counter.apply_pending_increments()
+        pause.end()
+
+        again = retrying.result()
+
+        assert (again.id, again.is_new) == (first.id, False)
+        assert (again.state, again.result) == (Increment.State.APPLIED, 1)
+
+    def test_would_be_accepted_again_if_it_did_not_look_into_the_ledger(
+        self, ada: User, tally: UUID, first: Receipt, start: Start
+    ) -> None:
+        again = self.meet(ada, tally, start, looking=False).result()
+
+        assert again.is_new
+        assert again.id != first.id
+        counter.apply_pending_increments()
+        assert Counter.objects.get().value == 1  # the ledger does not take it
+        assert Pending.objects.exclude(set_aside_at=None).get().id == again.id
+
+    def test_would_count_twice_if_the_ledger_took_it_too(
+        self, ada: User, tally: UUID, start: Start
+    ) -> None:
+        with without_keys_in(Entry):
+            self.meet(ada, tally, start, looking=False).result()
+            counter.apply_pending_increments()
+
+            assert Counter.objects.get().value == 2
+            assert faults_of(tally) == ["key k was counted twice"]
+            Entry.objects.all().delete()
+
+    def meet(
+        self,
+        ada: User,
+        tally: UUID,
+        start: Start,
+        pause: Pause | None = None,
+        looking: bool = True,
+    ) -> Future[Receipt]:
+        """The retry comes while the first is taken from the inbox, and that not yet committed."""
+        pause = pause or Pause()
+
+        def consume() -> None:
+            with paused_after("FOR UPDATE SKIP LOCKED", pause):
+                counter.apply_pending_increments()
+
+        def retry() -> Receipt:
+            with nullcontext() if looking else rewritten(LOOKING, NOT_LOOKING):
+                return accept(ada, tally)
+
+        consumer = start(consume)
+        pause.wait_until_reached()
+        retrying = start(retry)
+        wait_until_blocked(1, using="counter")
+        pause.end()
+        consumer.exception()  # wait for it: dead or alive
+        return retrying
+
+
+def accept(
+    owner: User, counter_id: UUID, pause: Pause | None = None, *, unless_known: str = UNLESS_KNOWN
+) -> Receipt:
+    """Accept an increment with the key `k`, in this thread; stop at `pause` before the commit."""
+    pausing = paused_after(ACCEPTING, pause) if pause else nullcontext()
+    with rewritten(UNLESS_KNOWN, unless_known), pausing:
+        return accept_increment(counter_id=counter_id, viewer=Viewer(owner.id), key="k")
+
+
+def accept_apart(owner: User, counter_id: UUID, *, unless_known: str = UNLESS_KNOWN) -> Receipt:
+    """As another process would: not in one transaction with who else is accepting in this."""
+    with rewritten(UNLESS_KNOWN, unless_known):
+        [receipt] = accept_increments(
+            counter_id=counter_id, viewer=Viewer(owner.id), increments=[(1, "k")]
+        )
+    return receipt
+
+
+@contextmanager
+def without_keys_in(table: type[Pending | Entry]) -> Iterator[None]:
+    """Without the constraint that keeps keys unique there. Doubles must be gone at the end."""
+    constraint = next(each for each in table._meta.constraints if "key_once" in each.name)
+    with connections["counter"].schema_editor() as editor:
+        editor.remove_constraint(table, constraint)
+    try:
+        yield
+    finally:
+        with connections["counter"].schema_editor() as editor:
+            editor.add_constraint(table, constraint)
