@@ -4,7 +4,7 @@ The technique is that of databases themselves (DeWitt et al., "Implementation te
 main memory database systems", 1984): while one group is being written the next one gathers,
 so the busier it is, the more share the cost of a commit. As PostgreSQL does with
 `commit_delay`, a group that is smaller than the one before it waits a moment for the others,
-who are likely to be on their way; whoever is alone never waits. There is no thread of its own:
+who are likely to be on their way; one after another never waits. There is no thread of its own:
 the first of a group writes for all of it, on its own database connection.
 """
 
@@ -24,8 +24,7 @@ class _Group(Generic[Item, Outcome]):
         self.expected = expected
         self.complete = threading.Event()
         self.items: list[Item] = []
-        self.outcomes: list[Outcome] = []
-        self.error: BaseException | None = None
+        self.outcomes: list[Outcome] | None = None
         self.written = threading.Event()
 
 
@@ -33,8 +32,9 @@ class GroupCommit(Generic[Item, Outcome]):
     """Calls `write` with the items of all who wait, and gives each its own outcome.
 
     `write` takes a list of items and returns as many outcomes, in the same order, once they
-    are committed. What it raises, everyone of the group gets: it is to raise only what
-    concerns them all, such as a database that is gone.
+    are committed. If it raises, each of the group writes its item alone, in its own thread: so
+    nobody is refused for what is wrong with another. An item may then be written twice, so
+    `write` has to be idempotent.
     """
 
     def __init__(self, write: Callable[[list[Item]], list[Outcome]]) -> None:
@@ -55,18 +55,22 @@ class GroupCommit(Generic[Item, Outcome]):
             self._lead(group)
         else:
             group.written.wait()
-        if group.error is not None:
-            raise group.error
+        if group.outcomes is None:
+            return self._write([item])[0]
         return group.outcomes[place]
 
     def _lead(self, group: _Group[Item, Outcome]) -> None:
-        with self._writing:  # others join until the group before this one is written
-            group.complete.wait(GATHER_SECONDS)
-            with self._joining:
-                self._gathering = _Group(expected=len(group.items))
-            try:
+        try:
+            with self._writing:  # others join until the group before this one is written
+                group.complete.wait(GATHER_SECONDS)
+                with self._joining:
+                    self._gathering = _Group(expected=len(group.items))
                 group.outcomes = self._write(group.items)
-            except BaseException as error:
-                group.error = error
-            finally:
-                group.written.set()
+        except Exception:
+            if len(group.items) == 1:
+                raise
+        finally:
+            with self._joining:
+                if self._gathering is group:  # interrupted before it was closed
+                    self._gathering = _Group(expected=1)
+            group.written.set()

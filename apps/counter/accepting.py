@@ -1,7 +1,8 @@
 """Accepting: puts increments into the inbox, each once per key.
 
 What is accepted is committed, and will be counted, whoever dies. Accepting contends with
-nobody: not with other increments, not with the consumer, and not with a purge.
+nobody, but for one who writes or moves the same key at the same moment: not with other
+increments, not with the consumer, and not with a purge.
 """
 
 import re
@@ -13,11 +14,16 @@ from uuid import UUID
 
 from django.db import connections
 
-from apps.counter.errors import AmountOutOfRange, KeyMalformed, KeyUsedForAnotherAmount
+from apps.counter.errors import (
+    AmountOutOfRange,
+    CounterNotFound,
+    KeyMalformed,
+    KeyUsedForAnotherAmount,
+)
 from apps.counter.events import increments_accepted
 from apps.counter.lanes import slot_of
 from apps.counter.models import LARGEST_AMOUNT, LONGEST_KEY, Increment, Pending
-from apps.counter.queries import find_increments, get_owner_of_changeable
+from apps.counter.queries import find_increments, get_owner_of_changeable, is_owner_free
 from apps.counter.watches import Watches
 from kit.directory import Viewer
 from kit.errors import Invalid
@@ -27,6 +33,7 @@ from kit.ids import new_id
 from kit.transactions import after_commit, durable
 
 ALIAS = "counter"
+WITH_OTHERS, ALONE = "200ms", "8s"  # how long a key is waited for
 KEY = re.compile(rf"[!-~]{{1,{LONGEST_KEY}}}")  # visible ASCII
 
 # A counter's row and its owner's are locked in the weakest way that holds off a purge. Where a
@@ -35,10 +42,16 @@ KEY = re.compile(rf"[!-~]{{1,{LONGEST_KEY}}}")  # visible ASCII
 # Positions are drawn in the order of asking, but rows are written in the order of their keys:
 # two transactions with the same keys would otherwise wait for each other. Of those with one key
 # the first is written.
+#
+# A key that another transaction is just writing or moving is waited for: for a moment only where
+# others share the commit, who then write alone.
 INSERT = """
-WITH asked AS MATERIALIZED (
+WITH patience AS MATERIALIZED (
+    SELECT set_config('lock_timeout', %b, true)
+), asked AS MATERIALIZED (
     SELECT nextval('counter_pending_position_seq') AS position, asked.*
-    FROM unnest(%b::uuid[], %b::text[], %b::int[], %b::int[]) AS asked (id, key, amount, asker)
+    FROM patience,
+         unnest(%b::uuid[], %b::text[], %b::int[], %b::int[]) AS asked (id, key, amount, asker)
 ), admitted AS MATERIALIZED (
     SELECT asker.number AS asker, asker.slot, asker.counter_id
     FROM unnest(%b::int[], %b::uuid[], %b::uuid[], %b::smallint[])
@@ -57,7 +70,8 @@ WITH asked AS MATERIALIZED (
     RETURNING position
 )
 SELECT count(*), min(position), max(position), statement_timestamp(),
-       set_config('enable_seqscan', 'off', true)
+       set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true),
+       set_config('enable_mergejoin', 'off', true)
 FROM written
 """
 
@@ -132,7 +146,7 @@ def accept_increments(
             error.field = f"[{index}].{error.field}"
             raise
     with durable(ALIAS):
-        return _checked(requests, _put(requests))
+        return _checked(requests, _put(requests, ALONE))
 
 
 def _request(asker: Asker, amount: int, key: str | None) -> Request:
@@ -150,8 +164,8 @@ def _checked(requests: Sequence[Request], found: Sequence[Receipt | None]) -> li
         get_owner_of_changeable(*requests[0].asker)  # not looked at yet, if nothing was written
     receipts = []
     for request, receipt in zip(requests, found, strict=True):
-        if receipt is None:  # and yet the asker may change the counter
-            raise OwnerIsGone
+        if receipt is None:  # and yet the asker may change the counter: somebody has it locked
+            raise CounterNotFound if is_owner_free(request.asker.counter_id) else OwnerIsGone
         if receipt.amount != request.amount:
             raise KeyUsedForAnotherAmount(key=request.key)
         receipts.append(receipt)
@@ -160,19 +174,19 @@ def _checked(requests: Sequence[Request], found: Sequence[Receipt | None]) -> li
 
 def _put_and_commit(requests: list[Request]) -> list[Receipt | None]:
     with durable(ALIAS):
-        return _put(requests)
+        return _put(requests, WITH_OTHERS if len(requests) > 1 else ALONE)
 
 
 _inbox = GroupCommit(_put_and_commit)
 _watches = Watches()
 
 
-def _put(requests: Sequence[Request]) -> list[Receipt | None]:
+def _put(requests: Sequence[Request], patience: str) -> list[Receipt | None]:
     """Put into the inbox what is new and allowed.
 
     The receipt that is there for each, or None. One that is not new may be another's to see.
     """
-    new, accepted_at = _insert(requests)
+    new, accepted_at = _insert(requests, patience)
     receipts: dict[UUID, Receipt | None] = {
         id: Receipt(id, asker.counter_id, key, amount, accepted_at)
         for id, asker, key, amount in requests
@@ -193,12 +207,12 @@ def _call_consumer(counter_ids: set[UUID]) -> None:
         increments_accepted.send(Increment, counter_ids=unwatched)
 
 
-def _insert(requests: Sequence[Request]) -> tuple[set[UUID], datetime]:
+def _insert(requests: Sequence[Request], patience: str) -> tuple[set[UUID], datetime]:
     """The ids of those that are in the inbox now and were nowhere before; and when it is."""
     new = {request.id for request in requests}
     with connections[ALIAS].cursor() as cursor:
-        cursor.execute(INSERT, _columns(requests))
-        written, first, last, accepted_at, _ = cursor.fetchone()
+        cursor.execute(INSERT, (patience, *_columns(requests)))
+        written, first, last, accepted_at, *_ = cursor.fetchone()
         if written == 0:
             return set(), accepted_at
         # What others wrote between these positions is found, too.

@@ -17,8 +17,8 @@ from django.db.models import Count, Exists, OuterRef, QuerySet, Sum, Value
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from apps.counter.consumer import CONSUMER_LOCK, LARGEST, LOCK, SMALLEST
-from apps.counter.lanes import slot_of
+from apps.counter.consumer import LARGEST, LOCK, SMALLEST
+from apps.counter.lanes import CONSUMER_LOCK, slot_of
 from apps.counter.models import Counter, Entry, Pending
 from kit.transactions import durable
 

@@ -13,7 +13,7 @@ from django.db import DatabaseError, connections
 from django.db.models import DateTimeField, Func, QuerySet
 from django.utils import timezone
 
-from apps.counter.lanes import slots_of
+from apps.counter.lanes import CONSUMER_LOCK, slots_of
 from apps.counter.models import Counter, Entry, Pending
 from kit.transactions import durable
 
@@ -26,7 +26,6 @@ BUSY_ROWS = 5  # found by one look, they are a reason to go on looking
 WATCH_SECONDS = 0.5
 TIDY_ROWS = 20_000
 LOOK_SECONDS = 0.05  # between two looks
-CONSUMER_LOCK = 0x65706973  # "epis": with a slot, the key of an advisory lock
 SMALLEST, LARGEST = -(2**63), 2**63 - 1
 
 # The classes of SQLSTATE in which PostgreSQL says of a row that it cannot take it, and would say
@@ -123,28 +122,28 @@ SELECT count(in_range), array_agg(DISTINCT counter_id) FILTER (WHERE NOT in_rang
 
 
 def keep_applying(*, lane: int = 0, lanes: int = 1, seconds: float = 20) -> bool:
-    """Apply what is pending in this lane, and under load go on looking for more.
+    """Apply what is pending in this lane; and if that is more than a few, go on looking for more.
 
-    While it looks it need not be called. True if the time is up and there may be more.
+    While it looks it need not be called. True if there may be more.
     """
     slots = slots_of(lane, lanes)
     deadline = time.monotonic() + seconds
-    settled = _apply_all(slots, deadline)
+    settled = dead = _apply_all(slots, time.monotonic() + WATCH_SECONDS)
     if settled < BUSY_ROWS:
-        return time.monotonic() >= deadline
-    dead = settled
-    while settled and time.monotonic() < deadline:
-        if dead >= TIDY_ROWS:
-            _tidy_inbox()
-            dead = 0
-        watching_until = _promise_to_watch(slots)
+        return False
+    while settled and time.monotonic() + WATCH_SECONDS < deadline:
+        until = _promise_to_watch(slots)
         settled = 0
-        while time.monotonic() < watching_until:
-            time.sleep(LOOK_SECONDS)
-            settled += _apply_all(slots, deadline)
-        settled += _apply_all(slots, deadline)  # the look that was promised
+        while time.monotonic() < until:
+            settled += _apply_all(slots, until)
+            if time.monotonic() < until:  # nothing is pending
+                if dead + settled >= TIDY_ROWS:
+                    _tidy_inbox()
+                    dead = -settled
+                time.sleep(LOOK_SECONDS)
         dead += settled
-    return time.monotonic() >= deadline
+    settled += _apply_all(slots, time.monotonic() + WATCH_SECONDS)  # the look that was promised
+    return settled > 0
 
 
 def apply_pending_increments(*, lane: int = 0, lanes: int = 1, seconds: float = 20) -> bool:
@@ -160,10 +159,11 @@ def apply_pending_increments(*, lane: int = 0, lanes: int = 1, seconds: float = 
 def _tidy_inbox() -> None:
     """Remove what is left of rows that were taken: every look and every read walks over it.
 
-    Autovacuum does so too, but comes by once a minute.
+    Autovacuum does so too, but comes by once a minute. Not truncated: for that it would wait for
+    everyone who accepts.
     """
     with connections[ALIAS].cursor() as cursor:
-        cursor.execute("VACUUM (SKIP_LOCKED) counter_pending")
+        cursor.execute("VACUUM (SKIP_LOCKED, TRUNCATE false, INDEX_CLEANUP true) counter_pending")
 
 
 def _promise_to_watch(slots: list[int]) -> float:

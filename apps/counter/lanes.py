@@ -9,6 +9,7 @@ side, as in the middle of a restart.
 from uuid import UUID
 
 SLOTS = 64  # the most lanes there can be
+CONSUMER_LOCK = 0x65706973  # "epis": with a slot, the key of an advisory lock
 
 
 def slot_of(counter_id: UUID) -> int:

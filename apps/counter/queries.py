@@ -22,11 +22,13 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from apps.counter.errors import CounterNotFound, CounterNotYours, IncrementNotFound, NotYet
+from apps.counter.lanes import CONSUMER_LOCK, slot_of
 from apps.counter.models import Counter, Increment, Pending
 from kit.directory import Viewer
 from kit.transactions import durable
 
 ALIAS = "counter"
+LONGEST_WATCH_SECONDS = 60  # that is believed: the clock may have been put back
 
 
 @dataclass(frozen=True)
@@ -43,11 +45,15 @@ def list_counters(viewer: Viewer) -> QuerySet[Counter]:
     Each with `pending_count` and `pending_amount`, read in the same statement as
     `value`: one snapshot, so `value + pending_amount` is exact.
     """
+    return with_pending(visible_counters(viewer)).select_related("owner")
+
+
+def visible_counters(viewer: Viewer) -> QuerySet[Counter]:
     counters = Counter.objects.filter(deleted_at=None, owner__tombstoned_at=None)
     if not viewer.is_staff:
         public = Q(visibility=Counter.Visibility.PUBLIC)
         counters = counters.filter(Q(owner=viewer.user_id) | public)
-    return with_pending(counters).select_related("owner")
+    return counters
 
 
 def with_pending(counters: QuerySet[Counter]) -> QuerySet[Counter]:
@@ -96,20 +102,19 @@ def get_value_at(counter_id: UUID, viewer: Viewer, moment: datetime) -> int:
     """The counter's value at a moment of the past; it is the same whenever it is asked for.
 
     Where nothing was settled since, the consumer may just be about to commit something that
-    it timed before the moment. Its lock on the counter is waited for: what it settles behind
-    that it times later. Raises CounterNotFound and NotYet.
+    it timed before the moment. Its lock is waited for: what it settles behind that it times
+    later. Raises CounterNotFound and NotYet.
     """
-    counter = get_counter(counter_id, viewer)
+    counter = visible_counters(viewer).filter(id=counter_id).first()
+    if counter is None:
+        raise CounterNotFound
     if counter.settled_at is not None and counter.settled_at > moment:
         return find_standings(counter_id, [moment])[0].value
     with durable(ALIAS), connections[ALIAS].cursor() as cursor:
-        cursor.execute(
-            "SELECT clock_timestamp() FROM counter_counter WHERE id = %s FOR SHARE", [counter_id]
-        )
-        row = cursor.fetchone()
-        if row is None:
-            raise CounterNotFound
-        if row[0] < moment:
+        slot = slot_of(counter_id)
+        cursor.execute("SELECT pg_advisory_xact_lock_shared(%s, %s)", [CONSUMER_LOCK, slot])
+        cursor.execute("SELECT clock_timestamp()")
+        if cursor.fetchone()[0] < moment:
             raise NotYet
         return find_standings(counter_id, [moment])[0].value
 
@@ -126,9 +131,30 @@ def get_owner_of_changeable(counter_id: UUID, viewer: Viewer) -> UUID:
     raise CounterNotYours if visibility == Counter.Visibility.PUBLIC else CounterNotFound
 
 
+def is_owner_free(counter_id: UUID) -> bool:
+    """Whether nobody is setting a tombstone on the counter's owner, or purging their rows."""
+    with connections[ALIAS].cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT FROM counter_owner AS owner
+            JOIN counter_counter AS counter ON counter.owner_id = owner.id
+            WHERE counter.id = %s AND owner.tombstoned_at IS NULL
+            FOR KEY SHARE OF owner SKIP LOCKED
+            """,
+            [counter_id],
+        )
+        return bool(cursor.rowcount)
+
+
+def _demand_visible(counter_id: UUID, viewer: Viewer) -> None:
+    """Raises CounterNotFound, also for one that is not the viewer's to see."""
+    if not visible_counters(viewer).filter(id=counter_id).exists():
+        raise CounterNotFound
+
+
 def list_increments(counter_id: UUID, viewer: Viewer) -> QuerySet[Increment]:
     """The counter's ledger. Raises CounterNotFound."""
-    get_counter(counter_id, viewer)
+    _demand_visible(counter_id, viewer)
     return Increment.objects.filter(counter=counter_id)
 
 
@@ -143,7 +169,7 @@ def in_state(state: str) -> Q:
 
 def get_increment(counter_id: UUID, increment_id: UUID, viewer: Viewer) -> Increment:
     """Raises CounterNotFound and IncrementNotFound."""
-    get_counter(counter_id, viewer)
+    _demand_visible(counter_id, viewer)
     increment = find_increment(counter_id, increment_id)
     if increment is None:
         raise IncrementNotFound
@@ -170,10 +196,11 @@ def list_watches() -> dict[int, float]:
     with connections[ALIAS].cursor() as cursor:
         cursor.execute(
             """
-            SELECT slot, extract(epoch FROM until - clock_timestamp())::float8
+            SELECT slot, least(extract(epoch FROM until - clock_timestamp())::float8, %s)
             FROM counter_watch
             WHERE until > clock_timestamp()
-            """
+            """,
+            [LONGEST_WATCH_SECONDS],
         )
         return dict(cursor.fetchall())
 
@@ -194,8 +221,11 @@ def list_deleted_counters() -> list[UUID]:
 
 
 def count_pending() -> tuple[int, float]:
-    """How many increments are pending, and the age of the oldest in seconds."""
-    pending = Pending.objects.all()
+    """How many increments are waiting to be settled, and the age of the oldest in seconds.
+
+    Not those that are set aside.
+    """
+    pending = Pending.objects.filter(set_aside_at=None)
     oldest = pending.aggregate(oldest=Min("accepted_at"))["oldest"]
     age = (timezone.now() - oldest).total_seconds() if oldest else 0.0
     return pending.count(), max(age, 0.0)

@@ -16,8 +16,10 @@ LONGEST_PAUSE = 0.2
 _places = threading.BoundedSemaphore(max(1, settings.WEB_THREADS // 2))
 
 
-def wait_until_settled(receipt: Receipt, seconds: float) -> Increment | None:
+def wait_until_settled(receipt: Receipt, seconds: float) -> Increment | Receipt | None:
     """The increment once it is settled. None if it is not in time, or too many wait already."""
+    if receipt.state != Increment.State.PENDING:
+        return receipt
     if not _places.acquire(blocking=False):
         return None
     try:
