@@ -17,8 +17,8 @@ class Plan:
     seconds: int = 6
     connections: int = 64
     web_workers: int = 2
-    web_threads: int = 4
-    other_threads: int = 16
+    web_threads: int = 16
+    other_threads: int = 4
     backlog: int = 1_000_000
     ledger: int = 10_000_000
 

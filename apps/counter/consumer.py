@@ -131,7 +131,9 @@ def keep_applying(*, lane: int = 0, lanes: int = 1, seconds: float = 20) -> bool
     settled = dead = _apply_all(slots, time.monotonic() + WATCH_SECONDS)
     if settled < BUSY_ROWS:
         return False
-    while settled and time.monotonic() + WATCH_SECONDS < deadline:
+    while settled:
+        if time.monotonic() + WATCH_SECONDS > deadline:
+            return True
         until = _promise_to_watch(slots)
         settled = 0
         while time.monotonic() < until:
@@ -142,8 +144,9 @@ def keep_applying(*, lane: int = 0, lanes: int = 1, seconds: float = 20) -> bool
                     dead = -settled
                 time.sleep(LOOK_SECONDS)
         dead += settled
-    settled += _apply_all(slots, time.monotonic() + WATCH_SECONDS)  # the look that was promised
-    return settled > 0
+        # The look that was promised: of the next watch, but it may not come to that.
+        settled += _apply_all(slots, time.monotonic() + WATCH_SECONDS)
+    return False
 
 
 def apply_pending_increments(*, lane: int = 0, lanes: int = 1, seconds: float = 20) -> bool:

@@ -2,14 +2,15 @@
 
 import threading
 import time
+from concurrent.futures import Future
 from functools import partial
 
 import pytest
 
-from kit.group_commit import GroupCommit
+from kit.group_commit import GATHER_SECONDS, GroupCommit
 from tests.conftest import Start
 from tests.kit.gathering import wait_until_gathered
-from tests.racing import race
+from tests.racing import join, race
 
 PATIENCE = 20
 
@@ -19,14 +20,18 @@ class Writer:
 
     def __init__(self) -> None:
         self.groups: list[list[int]] = []
-        self.errors: dict[int, BaseException] = {}  # what the group with this number raises
+        self.errors: dict[int, Exception] = {}  # what a write of this number raises
+        self.dies_in_write = 0  # with this number, from 1
         self._begun = threading.Semaphore(0)
         self._let = threading.Semaphore(0)
 
     def __call__(self, numbers: list[int]) -> list[int]:
         self.groups.append(numbers)
+        dies = len(self.groups) == self.dies_in_write
         self._begun.release()
         assert self._let.acquire(timeout=PATIENCE), "the write was never let"
+        if dies:
+            raise SystemExit("killed")
         for number in numbers:
             if number in self.errors:
                 raise self.errors[number]
@@ -37,6 +42,10 @@ class Writer:
 
     def let(self, writes: int) -> None:
         self._let.release(writes)
+
+
+def interrupted(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 @pytest.fixture
@@ -87,22 +96,23 @@ class TestSubmit:
         writer.let(1)
         assert second.result() == 20
 
-    def test_alone_behind_many_is_not_kept_waiting_for_as_many(
+    def test_alone_behind_many_does_not_wait_for_as_many(
         self, writer: Writer, group_commit: GroupCommit[int, int], start: Start
     ) -> None:
-        writer.let(3)
-        first = start(group_commit.submit, 0)
+        start(group_commit.submit, 0)
         writer.wait_until_begun()
-        first.result()
-        race(*(partial(group_commit.submit, number) for number in range(1, 3)))
-        writer.let(20)
+        many = [start(group_commit.submit, number) for number in range(1, 6)]
+        wait_until_gathered(group_commit, 5)
+        writer.let(2 + 200)
+        join(many)
 
         started = time.monotonic()
-        outcomes = [group_commit.submit(number) for number in range(3, 23)]
+        for number in range(200):
+            group_commit.submit(number)
         took = time.monotonic() - started
 
-        assert outcomes == [number * 10 for number in range(3, 23)]
-        assert took < 1
+        assert len(writer.groups) == 2 + 200
+        assert took < 200 * GATHER_SECONDS / 2
 
     def test_from_many_threads_mixes_nothing_up(self) -> None:
         writes = []
@@ -123,31 +133,64 @@ class TestSubmit:
 
 
 class TestError:
-    """What `write` raises: for everybody of that group, and for nobody else."""
+    """What `write` raises concerns whose item it is of, and nobody else."""
 
-    @pytest.mark.parametrize("error", [ValueError("no database"), SystemExit("killed")])
-    def test_reaches_its_group_and_no_other(
-        self,
-        writer: Writer,
-        group_commit: GroupCommit[int, int],
-        start: Start,
-        error: BaseException,
-    ) -> None:
-        """Also where the leader dies of it: nobody goes on waiting."""
-        writer.errors[3] = error
+    def meet(
+        self, writer: Writer, group_commit: GroupCommit[int, int], start: Start
+    ) -> tuple[dict[int, Future[int]], dict[int, Future[int]]]:
+        """The group of 2, 3 and 4, whose shared write fails, and the one behind it."""
         before = start(group_commit.submit, 1)
         writer.wait_until_begun()
-        concerned = [start(group_commit.submit, number) for number in (2, 3, 4)]
+        concerned = {number: start(group_commit.submit, number) for number in (2, 3, 4)}
         wait_until_gathered(group_commit, 3)
         writer.let(1)
         writer.wait_until_begun()
-        behind = [start(group_commit.submit, number) for number in (5, 6)]
+        behind = {number: start(group_commit.submit, number) for number in (5, 6)}
         wait_until_gathered(group_commit, 2)
-        writer.let(2)
-
+        writer.let(1 + 3 + 1)  # the shared one, each alone, and the one behind
         assert before.result() == 10
-        assert [each.exception() for each in concerned] == [error] * 3
-        assert [each.result() for each in behind] == [50, 60]
+        return concerned, behind
+
+    def test_is_only_for_whose_item_it_is_of(
+        self, writer: Writer, group_commit: GroupCommit[int, int], start: Start
+    ) -> None:
+        writer.errors[3] = error = ValueError("a bad item")
+
+        concerned, behind = self.meet(writer, group_commit, start)
+
+        assert concerned[3].exception() is error
+        assert (concerned[2].result(), concerned[4].result()) == (20, 40)
+        assert [each.result() for each in behind.values()] == [50, 60]
+
+    def test_that_kills_the_leader_leaves_nobody_waiting(
+        self, writer: Writer, group_commit: GroupCommit[int, int], start: Start
+    ) -> None:
+        writer.dies_in_write = 2
+
+        concerned, behind = self.meet(writer, group_commit, start)
+
+        died = [number for number, each in concerned.items() if each.exception()]
+        assert len(died) == 1
+        assert isinstance(concerned[died[0]].exception(), SystemExit)
+        assert all(each.result() == number * 10 for number, each in behind.items())
+        assert all(
+            concerned[number].result() == number * 10 for number in concerned.keys() - set(died)
+        )
+
+    def test_before_the_write_leaves_a_group_to_join(
+        self,
+        writer: Writer,
+        group_commit: GroupCommit[int, int],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """The leader is interrupted while it waits for the others."""
+        with monkeypatch.context() as patched:
+            patched.setattr(group_commit._gathering.complete, "wait", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                group_commit.submit(1)
+        writer.let(1)
+
+        assert group_commit.submit(2) == 20
 
     def test_of_one_alone_leaves_the_next_alone(
         self, writer: Writer, group_commit: GroupCommit[int, int]
