@@ -18,7 +18,7 @@ from apps.counter.lanes import SLOTS as MOST_LANES
 from apps.counter.lanes import lane_of
 from apps.counter.operations import create_counter, purge_deleted_counters
 from apps.counter.owners import COUNTERS as holdings
-from apps.counter.queries import count_pending
+from apps.counter.queries import count_pending, count_set_aside
 from kit.directory import Viewer
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "compare",
     "compare_counters",
     "count_pending",
+    "count_set_aside",
     "find_doubled",
     "find_set_aside",
     "find_strays",

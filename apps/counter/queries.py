@@ -191,6 +191,11 @@ def find_increments(keys: Sequence[tuple[UUID, str]]) -> list[Increment]:
     )
 
 
+def count_set_aside() -> int:
+    """How many increments could not be settled and wait for a person."""
+    return Pending.objects.filter(set_aside_at__isnull=False).count()
+
+
 def list_watches() -> dict[int, float]:
     """The slots that a consumer has promised to look at again, and in how many seconds or more."""
     with connections[ALIAS].cursor() as cursor:

@@ -26,6 +26,8 @@ def increments() -> Iterator[Metric]:
     pending, age = counter.count_pending()
     yield gauge("epis_increments_pending", "Increments accepted and not applied yet.", pending)
     yield gauge("epis_increments_oldest_pending_seconds", "Age of the oldest of these.", age)
+    set_aside = counter.count_set_aside()
+    yield gauge("epis_increments_set_aside", "Increments that could not be applied.", set_aside)
 
 
 def deletions() -> Iterator[Metric]:
