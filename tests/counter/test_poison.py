@@ -308,3 +308,4 @@ class TestStray:
 
         assert applied(tally) == ["k"]
         assert set_aside() == ["stray"]
+        assert (counter.count_pending(), counter.count_set_aside()) == ((0, 0.0), 1)

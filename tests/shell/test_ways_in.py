@@ -111,6 +111,7 @@ class TestMetrics:
         text = client.get("/metrics").text
 
         assert "epis_increments_pending 0.0" in text
+        assert "epis_increments_set_aside 0.0" in text
         assert 'epis_feed_lag{app="todos"} 0.0' in text
         assert 'epis_collector_up{collector="feed"} 1.0' in text
 
