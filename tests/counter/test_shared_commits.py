@@ -11,6 +11,7 @@ from rest_framework.test import APIClient
 
 from apps.counter import accepting
 from apps.counter import public as counter
+from apps.counter.accepting import accept_increments
 from apps.counter.models import Counter, Increment
 from apps.counter.operations import delete_counter
 from apps.counter.owners import COUNTERS
@@ -29,6 +30,7 @@ from tests.counter.interleaving import (
 from tests.counter.ledger import faults_of
 from tests.kit.gathering import wait_until_gathered
 from tests.polling import wait_for
+from tests.racing import join
 
 pytestmark = pytest.mark.django_db(databases=["default", "counter"], transaction=True)
 
@@ -153,23 +155,73 @@ class TestGroup:
         assert [each.result().status_code for each in sending] == [202, 422, 202, 202]
         assert transactions("k", "l", "m") == 1
 
-    def test_leaves_nobody_waiting_when_its_leader_dies(
+    def test_does_not_wait_for_a_key_that_another_transaction_has_in_hand(
+        self, ada: User, tally: UUID, pause: Pause, start: Start
+    ) -> None:
+        """Only who sent that key does."""
+        frozen = Pause()
+        start(self.accept_another_way_and_pause, ada, tally, frozen)
+        frozen.wait_until_reached()
+        sending = {
+            key: start(client_of(ada).post, address(tally), {"key": key}) for key in ("k", "l", "m")
+        }
+        wait_until_gathered(accepting._inbox, 3)
+        pause.end()
+
+        statuses = [sending[key].result().status_code for key in ("l", "m")]
+        waited = not sending["k"].done()
+        frozen.end()
+
+        assert (statuses, waited) == ([202, 202], True)
+        assert sending["k"].result().status_code == 200
+
+    def test_is_accepted_without_its_leader_where_that_dies(
         self, ada: User, tally: UUID, pause: Pause, start: Start
     ) -> None:
         def accept_and_die() -> None:
             with dying_at(1):
-                counter.increment(counter_id=tally, owner_id=ada.id)
+                counter.increment(counter_id=tally, owner_id=ada.id, key="leader")
 
         leader = start(accept_and_die)
         wait_until_gathered(accepting._inbox, 1)
-        follower = start(counter.increment, counter_id=tally, owner_id=ada.id)
-        wait_until_gathered(accepting._inbox, 2)
+        keys = ["k", "l"]
+        followers = [
+            start(counter.increment, counter_id=tally, owner_id=ada.id, key=key) for key in keys
+        ]
+        wait_until_gathered(accepting._inbox, 3)
         pause.end()
 
         assert isinstance(leader.exception(), Died)
-        counter.increment(counter_id=tally, owner_id=ada.id, key="later")
-        ids = Increment.objects.filter(counter=tally).exclude(key="later").values_list("id")
-        assert list(ids) == [(follower.result(),)]
+        join(followers)
+        accepted = Increment.objects.filter(counter=tally).values_list("key", flat=True)
+        assert sorted(accepted) == keys
+
+    def test_is_accepted_though_its_session_is_lost(
+        self, ada: User, tally: UUID, pause: Pause, start: Start
+    ) -> None:
+        """By each alone, on a session of its own."""
+
+        def send_and_pause(client: APIClient) -> int:
+            with paused_after(INSERTING, in_flight):
+                return int(client.post(address(tally), {"key": "k"}).status_code)
+
+        in_flight = Pause()
+        leader = start(send_and_pause, client_of(ada))
+        wait_until_gathered(accepting._inbox, 1)
+        followers = [start(client_of(ada).post, address(tally), {"key": key}) for key in "lm"]
+        wait_until_gathered(accepting._inbox, 3)
+        pause.end()
+        in_flight.wait_until_reached()
+        terminate_other_sessions()
+        in_flight.end()
+
+        assert leader.result() == 202
+        assert [each.result().status_code for each in followers] == [202, 202]
+
+    def accept_another_way_and_pause(self, owner: User, counter_id: UUID, pause: Pause) -> None:
+        """Stops before it commits."""
+        with paused_after(INSERTING, pause):
+            accept_increments(counter_id=counter_id, viewer=Viewer(owner.id), increments=[(1, "k")])
 
     def entomb_and_pause(self, owner: User, pause: Pause) -> None:
         """Stops before it commits."""
@@ -180,7 +232,7 @@ class TestGroup:
 class TestLostDatabase:
     """The server ends every session, as it does when it is restarted."""
 
-    def test_fails_the_group_that_is_being_written_and_not_the_next(
+    def test_fails_who_was_written_alone_and_not_the_next(
         self, ada: User, tally: UUID, start: Start
     ) -> None:
         def send(client: APIClient, key: str) -> int:
