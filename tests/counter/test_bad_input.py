@@ -26,7 +26,11 @@ thoroughly = settings(
 texts = some.text(max_size=20) | some.text("!~ak\x7f \n", min_size=1, max_size=300)
 numbers = some.integers() | some.integers(-LARGEST_AMOUNT - 2, LARGEST_AMOUNT + 2)
 json_values = some.recursive(
-    some.none() | some.booleans() | numbers | some.floats(allow_nan=False) | texts,
+    some.none()
+    | some.booleans()
+    | numbers
+    | some.floats(allow_nan=False, allow_infinity=False)
+    | texts,
     lambda each: some.lists(each, max_size=3) | some.dictionaries(texts, each, max_size=3),
     max_leaves=8,
 )

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from concurrent.futures import Future
 from functools import partial
 
 import pytest
@@ -132,45 +133,66 @@ class TestSubmit:
 
 
 class TestError:
-    """What `write` raises concerns nobody who would have been written alone."""
+    """What `write` raises concerns whose item it is of, and nobody else."""
 
-    def test_of_one_has_each_of_its_group_written_alone(
+    def meet(
         self, writer: Writer, group_commit: GroupCommit[int, int], start: Start
-    ) -> None:
-        writer.errors[3] = ValueError("not this one")
+    ) -> tuple[dict[int, Future[int]], dict[int, Future[int]]]:
+        """The group of 2, 3 and 4, whose shared write fails, and the one behind it."""
         before = start(group_commit.submit, 1)
         writer.wait_until_begun()
-        group = [start(group_commit.submit, number) for number in (2, 3, 4)]
+        concerned = {number: start(group_commit.submit, number) for number in (2, 3, 4)}
         wait_until_gathered(group_commit, 3)
         writer.let(1)
         writer.wait_until_begun()
-        behind = [start(group_commit.submit, number) for number in (5, 6)]
+        behind = {number: start(group_commit.submit, number) for number in (5, 6)}
         wait_until_gathered(group_commit, 2)
-        writer.let(1 + 3 + 1)
-
+        writer.let(1 + 3 + 1)  # the shared one, each alone, and the one behind
         assert before.result() == 10
-        assert (group[0].result(), group[2].result()) == (20, 40)
-        assert group[1].exception() is writer.errors[3]
-        assert [each.result() for each in behind] == [50, 60]
-        alone = [numbers for numbers in writer.groups if len(numbers) == 1]
-        assert sorted(alone) == [[1], [2], [3], [4]]
+        return concerned, behind
+
+    def test_is_only_for_whose_item_it_is_of(
+        self, writer: Writer, group_commit: GroupCommit[int, int], start: Start
+    ) -> None:
+        writer.errors[3] = error = ValueError("a bad item")
+
+        concerned, behind = self.meet(writer, group_commit, start)
+
+        assert concerned[3].exception() is error
+        assert (concerned[2].result(), concerned[4].result()) == (20, 40)
+        assert [each.result() for each in behind.values()] == [50, 60]
 
     def test_that_kills_the_leader_leaves_nobody_waiting(
         self, writer: Writer, group_commit: GroupCommit[int, int], start: Start
     ) -> None:
-        writer.errors[2] = SystemExit("killed")
-        start(group_commit.submit, 1)
-        writer.wait_until_begun()
-        leader = start(group_commit.submit, 2)
-        wait_until_gathered(group_commit, 1)
-        followers = [start(group_commit.submit, number) for number in (3, 4)]
-        wait_until_gathered(group_commit, 3)
-        writer.let(2 + 2)
+        writer.dies_in_write = 2
 
-        assert leader.exception() is writer.errors[2]
-        assert [each.result() for each in followers] == [30, 40]
+        concerned, behind = self.meet(writer, group_commit, start)
 
-    def test_of_one_alone_is_not_tried_twice(
+        died = [number for number, each in concerned.items() if each.exception()]
+        assert len(died) == 1
+        assert isinstance(concerned[died[0]].exception(), SystemExit)
+        assert all(each.result() == number * 10 for number, each in behind.items())
+        assert all(
+            concerned[number].result() == number * 10 for number in concerned.keys() - set(died)
+        )
+
+    def test_before_the_write_leaves_a_group_to_join(
+        self,
+        writer: Writer,
+        group_commit: GroupCommit[int, int],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """The leader is interrupted while it waits for the others."""
+        with monkeypatch.context() as patched:
+            patched.setattr(group_commit._gathering.complete, "wait", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                group_commit.submit(1)
+        writer.let(1)
+
+        assert group_commit.submit(2) == 20
+
+    def test_of_one_alone_is_not_tried_twice_and_leaves_the_next_alone(
         self, writer: Writer, group_commit: GroupCommit[int, int]
     ) -> None:
         writer.errors[1] = ValueError("no database")

@@ -195,6 +195,7 @@ class TestTakeover:
                 counter.increment(counter_id=tally, owner_id=ada.id)
             raise AssertionError
 
+        crew.schedule()  # calls for what relied on the promise of one that was killed
         working = self.worker(crew, "worker-0", monkeypatch)
         senders = [start(send) for _ in range(2)]
         try:
