@@ -98,7 +98,7 @@ class TestDeletedCounter:
     ) -> None:
         self.increment(ada, tally)
         pause = Pause()
-        retrying = start(self.increment, ada, tally, pause=pause)
+        retrying = start(self.retry_in_an_array, ada, tally, pause)
         pause.wait_until_reached()
         deleting = start(self.delete, ada, tally)
         wait_until_blocked(1, using="counter")
@@ -189,6 +189,13 @@ class TestDeletedCounter:
             accept_increments(
                 counter_id=counter_id, viewer=Viewer(owner.id), increments=[(1, "other")]
             )
+
+    def retry_in_an_array(self, owner: User, counter_id: UUID, pause: Pause) -> Receipt:
+        """Whose leave to see the receipt is asked for before it commits."""
+        with paused_after(ACCEPTING, pause):
+            return accept_increments(
+                counter_id=counter_id, viewer=Viewer(owner.id), increments=[(1, "k")]
+            )[0]
 
     def delete(
         self, owner: User, counter_id: UUID, statement: str = "", pause: Pause | None = None
