@@ -191,7 +191,8 @@ def _apply_all(slots: list[int], deadline: float) -> int:
     """
     total = 0
     limit = BATCH_ROWS
-    while time.monotonic() < deadline:
+    # Closing in on a poisoned one is not broken off: the next look would begin it again.
+    while limit < BATCH_ROWS or time.monotonic() < deadline:
         try:
             settled = apply_batch(slots=slots, limit=limit)
         except DatabaseError as error:

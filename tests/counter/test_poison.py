@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
@@ -10,6 +11,7 @@ import pytest
 from django.db import DatabaseError, OperationalError, connections
 from rest_framework.test import APIClient
 
+from apps.counter import consumer
 from apps.counter import public as counter
 from apps.counter.accepting import accept_increments
 from apps.counter.consumer import BATCH_ROWS, LARGEST
@@ -309,3 +311,18 @@ class TestStray:
         assert applied(tally) == ["k"]
         assert set_aside() == ["stray"]
         assert (counter.count_pending(), counter.count_set_aside()) == ((0, 0.0), 1)
+
+
+class TestDeadline:
+    def test_does_not_break_off_the_search(
+        self, tally: UUID, ada: User, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Else a machine that is too slow for it would begin it again, for ever."""
+        moments = iter([0.0])  # then time is up
+        monkeypatch.setattr(consumer, "time", SimpleNamespace(monotonic=lambda: next(moments, 2.0)))
+        slot = counter.lane_of(tally, counter.MOST_LANES)
+        Pending.objects.create(counter_id=new_id(), key="stray", amount=1, slot=slot)
+
+        consumer._apply_all([slot], deadline=1.0)
+
+        assert set_aside() == ["stray"]
