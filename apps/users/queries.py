@@ -1,8 +1,10 @@
 """Reads of the users database. Nothing here writes."""
 
 from collections.abc import Collection, Sequence
+from datetime import datetime
 from uuid import UUID
 
+from django.db import connections
 from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
@@ -10,6 +12,7 @@ from apps.users.errors import DeletionNotFound, TokenNotFound, UserNotFound
 from apps.users.models import Deletion, FeedHead, Token, User, UserChange
 from kit.directory import Change, Person, Viewer
 
+ALIAS = "default"
 BEGUN = (Deletion.State.RUNNING, Deletion.State.PAUSED)
 
 
@@ -42,6 +45,36 @@ def get_token(token_id: UUID, user_id: UUID) -> Token:
         return list_tokens(user_id).get(id=token_id)
     except Token.DoesNotExist:
         raise TokenNotFound from None
+
+
+# What a request has to know of who sends it, in the order of the models' fields. What else there is
+# of an account is read when it is asked for.
+OF_TOKEN = ("id", "user_id", "last_used_at")
+OF_ACCOUNT = ("is_superuser", "username", "is_staff", "is_active", "id", "closed_at")
+FIND_SIGN_IN = """
+SELECT token.id, token.user_id, token.last_used_at,
+       account.is_superuser, account.username, account.is_staff, account.is_active, account.id,
+       account.closed_at
+FROM users_token AS token JOIN users_user AS account ON account.id = token.user_id
+WHERE token.digest = %s AND (token.expires_at IS NULL OR token.expires_at > %s)
+  AND account.is_active AND account.closed_at IS NULL
+"""
+
+
+def find_live_token(digest: bytes, now: datetime) -> Token | None:
+    """The token with this digest and its user, if it has not expired and the account may sign in.
+
+    Each request asks for it. A queryset would take several times as long to put the statement
+    together as the server takes to answer it.
+    """
+    with connections[ALIAS].cursor() as cursor:
+        cursor.execute(FIND_SIGN_IN, [digest, now])
+        row = cursor.fetchone()
+    if row is None:
+        return None
+    token = Token.from_db(ALIAS, OF_TOKEN, row[: len(OF_TOKEN)])
+    token.user = User.from_db(ALIAS, OF_ACCOUNT, row[len(OF_TOKEN) :])
+    return token
 
 
 # --- the feed and the directory -----------------------------------------------------------

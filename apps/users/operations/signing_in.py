@@ -8,13 +8,13 @@ from uuid import UUID
 from django.conf import settings
 from django.contrib.auth import authenticate
 from django.db import connections
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef
 from django.http import HttpRequest
 from django.utils import timezone
 
 from apps.users.errors import WrongCredentials
 from apps.users.models import Session, SignInTries, Token, User
-from apps.users.queries import get_token
+from apps.users.queries import find_live_token, get_token
 from kit.errors import TooManyTries
 from kit.transactions import durable
 
@@ -96,10 +96,7 @@ def use_token(secret: str) -> Token | None:
     None for one that is unknown, revoked or expired, or whose account may not sign in.
     """
     now = timezone.now()
-    live = Q(expires_at__isnull=True) | Q(expires_at__gt=now)
-    may_sign_in = Q(user__is_active=True, user__closed_at__isnull=True)
-    tokens = Token.objects.filter(live & may_sign_in, digest=digest_of(secret))
-    token = tokens.select_related("user").first()
+    token = find_live_token(digest_of(secret), now)
     if token and (not token.last_used_at or token.last_used_at < now - LAST_USE_IS_KEPT_TO):
         with durable(ALIAS):
             Token.objects.filter(id=token.id).update(last_used_at=now)
