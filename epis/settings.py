@@ -145,7 +145,7 @@ def _database(named: dict[str, Any]) -> dict[str, Any]:
     options = CONNECTION | named.get("OPTIONS", {})
     return {
         **named,
-        "ENGINE": "django.db.backends.postgresql",
+        "ENGINE": "epis.postgresql",
         "CONN_MAX_AGE": None,
         "CONN_HEALTH_CHECKS": True,
         "OPTIONS": options,
