@@ -207,6 +207,8 @@ TEMPLATES = [
     }
 ]
 
+# Of those that Django has it takes the least for a request that has no message, as nearly all.
+MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 TIME_ZONE = "UTC"
 STATIC_URL = "/static/"
 STATIC_ROOT = EPIS_DATA / "static"
@@ -249,6 +251,7 @@ REST_FRAMEWORK = {
         "rest_framework.parsers.FormParser",
         "rest_framework.parsers.MultiPartParser",
     ],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "epis.api.negotiation.Negotiation",
     "DEFAULT_PAGINATION_CLASS": "kit.api.pagination.NewestFirst",
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",

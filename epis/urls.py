@@ -12,14 +12,14 @@ signing_in = [
     path("logout/", root.SignOut.as_view(), name="logout"),
 ]
 urlpatterns = [
-    path("", root.front_page, name="front-page"),
-    path("api/", root.Root.as_view(), name="api-root"),
-    # Under the name that the browsable API looks for.
-    path("api/auth/", include((signing_in, "rest_framework"))),
     # The busiest first: routes are tried in this order.
     path("api/", include("apps.counter.api.urls")),
     path("api/", include("apps.todos.api.urls")),
     path("api/", include("apps.users.api.urls")),
+    path("", root.front_page, name="front-page"),
+    path("api/", root.Root.as_view(), name="api-root"),
+    # Under the name that the browsable API looks for.
+    path("api/auth/", include((signing_in, "rest_framework"))),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path(
         "api/docs/",
