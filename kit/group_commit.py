@@ -25,7 +25,10 @@ class _Group(Generic[Item, Outcome]):
         self.complete = threading.Event()
         self.items: list[Item] = []
         self.outcomes: list[Outcome] | None = None
-        self.written = threading.Event()
+        # Who waits passes it on to the next. To wake all at once would make them fight for the
+        # interpreter.
+        self.written = threading.Lock()
+        self.written.acquire()
 
 
 class GroupCommit(Generic[Item, Outcome]):
@@ -54,7 +57,8 @@ class GroupCommit(Generic[Item, Outcome]):
         if place == 0:
             self._lead(group)
         else:
-            group.written.wait()
+            with group.written:
+                pass
         if group.outcomes is None:
             return self._write([item])[0]
         return group.outcomes[place]
@@ -73,4 +77,4 @@ class GroupCommit(Generic[Item, Outcome]):
             with self._joining:
                 if self._gathering is group:  # interrupted before it was closed
                     self._gathering = _Group(expected=1)
-            group.written.set()
+            group.written.release()

@@ -202,9 +202,9 @@ def _apply_all(slots: list[int], deadline: float) -> int:
                 _settle_first_or_set_aside(slots)
             limit = max(1, limit // 2)  # closing in on it
         else:
-            if settled == 0:
-                break
             total += settled
+            if settled < min(limit, ONE_BY_ONE_ROWS):  # that is all there was
+                break
             limit = min(BATCH_ROWS, limit * 2)
     return total
 
