@@ -22,7 +22,7 @@ from apps.counter.errors import (
 )
 from apps.counter.events import increments_accepted
 from apps.counter.lanes import slot_of
-from apps.counter.models import LARGEST_AMOUNT, LONGEST_KEY, Increment, Pending
+from apps.counter.models import LARGEST_AMOUNT, LONGEST_KEY, Increment
 from apps.counter.queries import find_increments, get_owner_of_changeable, is_owner_free
 from apps.counter.watches import Watches
 from kit.directory import Viewer
@@ -36,52 +36,12 @@ ALIAS = "counter"
 WITH_OTHERS, ALONE = "200ms", "8s"  # how long a key is waited for
 KEY = re.compile(rf"[!-~]{{1,{LONGEST_KEY}}}")  # visible ASCII
 
-# A counter's row and its owner's are locked in the weakest way that holds off a purge. Where a
-# purge is at work already its lock is stronger: what it removes is passed over, not waited for.
-#
-# Positions are drawn in the order of asking, but rows are written in the order of their keys:
-# two transactions with the same keys would otherwise wait for each other. Of those with one key
-# the first is written.
-#
-# A key that another transaction is just writing or moving is waited for: for a moment only where
-# others share the commit, who then write alone.
-INSERT = """
-WITH patience AS MATERIALIZED (
-    SELECT set_config('lock_timeout', %b, true)
-), asked AS MATERIALIZED (
-    SELECT nextval('counter_pending_position_seq') AS position, asked.*
-    FROM patience,
-         unnest(%b::uuid[], %b::text[], %b::int[], %b::int[]) AS asked (id, key, amount, asker)
-), admitted AS MATERIALIZED (
-    SELECT asker.number AS asker, asker.slot, asker.counter_id
-    FROM unnest(%b::int[], %b::uuid[], %b::uuid[], %b::smallint[])
-         AS asker (number, owner_id, counter_id, slot)
-    JOIN counter_counter AS counter ON counter.id = asker.counter_id
-    JOIN counter_owner AS owner ON owner.id = counter.owner_id
-    WHERE counter.deleted_at IS NULL AND owner.tombstoned_at IS NULL
-      AND (asker.owner_id IS NULL OR asker.owner_id = counter.owner_id)
-    FOR KEY SHARE OF counter, owner SKIP LOCKED
-), written AS (
-    INSERT INTO counter_pending (position, id, counter_id, slot, key, amount)
-    SELECT position, id, counter_id, slot, key, amount
-    FROM asked JOIN admitted USING (asker)
-    ORDER BY counter_id, key, position
-    ON CONFLICT (counter_id, key) DO NOTHING
-    RETURNING position
-)
-SELECT count(*), min(position), max(position), statement_timestamp(),
-       set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true),
-       set_config('enable_mergejoin', 'off', true)
-FROM written
-"""
-
-# A statement of its own behind INSERT, for it must see all that was settled until then: a key
-# that INSERT found free may just have left the inbox for the ledger. While that is young, its
-# statistics may say that reading all of it is quickest, so INSERT has told the planner not to.
-FIND_SETTLED = """
-SELECT pending.id
-FROM counter_pending AS pending JOIN counter_entry AS entry USING (counter_id, key)
-WHERE pending.position BETWEEN %s AND %s
+# A function in the database (migration 0003), so that its statements take one round trip. It says
+# when that was, and which of these ids are not in the inbox: their key is known, or their counter
+# is not, or not theirs to change, or in the hands of a purge.
+ACCEPT = """
+SELECT accepted_at, known
+FROM counter_accept(%b, %b::uuid[], %b::uuid[], %b::int[], %b::uuid[], %b::text[], %b::int[])
 """
 
 
@@ -186,18 +146,21 @@ def _put(requests: Sequence[Request], patience: str) -> list[Receipt | None]:
 
     The receipt that is there for each, or None. One that is not new may be another's to see.
     """
-    new, accepted_at = _insert(requests, patience)
+    with connections[ALIAS].cursor() as cursor:
+        cursor.execute(ACCEPT, (patience, *_columns(requests)))
+        accepted_at, ids_known = cursor.fetchone()
+    known = set(ids_known or ())
     receipts: dict[UUID, Receipt | None] = {
         id: Receipt(id, asker.counter_id, key, amount, accepted_at)
         for id, asker, key, amount in requests
-        if id in new
+        if id not in known
     }
-    if new:
-        counter_ids = {request.asker.counter_id for request in requests if request.id in new}
+    if receipts:
+        counter_ids = {request.asker.counter_id for request in requests if request.id in receipts}
         after_commit(ALIAS, lambda: _call_consumer(counter_ids))
-    if len(new) < len(requests):
-        receipts |= _first_receipts([request for request in requests if request.id not in new])
-    return [receipts.get(request.id) for request in requests]
+    if known:
+        receipts |= _first_receipts([request for request in requests if request.id in known])
+    return [receipts[request.id] for request in requests]
 
 
 def _call_consumer(counter_ids: set[UUID]) -> None:
@@ -207,41 +170,16 @@ def _call_consumer(counter_ids: set[UUID]) -> None:
         increments_accepted.send(Increment, counter_ids=unwatched)
 
 
-def _insert(requests: Sequence[Request], patience: str) -> tuple[set[UUID], datetime]:
-    """The ids of those that are in the inbox now and were nowhere before; and when it is."""
-    new = {request.id for request in requests}
-    with connections[ALIAS].cursor() as cursor:
-        cursor.execute(INSERT, (patience, *_columns(requests)))
-        written, first, last, accepted_at, *_ = cursor.fetchone()
-        if written == 0:
-            return set(), accepted_at
-        # What others wrote between these positions is found, too.
-        there = Pending.objects.filter(position__range=(first, last))
-        if written < len(requests):
-            new.intersection_update(there.values_list("id", flat=True))
-        cursor.execute(FIND_SETTLED, [first, last])
-        settled = new.intersection(id for (id,) in cursor.fetchall())
-    if settled:
-        there.filter(id__in=settled).delete()
-    return new - settled, accepted_at
-
-
 def _columns(requests: Sequence[Request]) -> tuple[list[Any], ...]:
-    askers: list[Asker] = []
-    number_of_asker = []
-    for request in requests:
-        if not askers or request.asker != askers[-1]:
-            askers.append(request.asker)
-        number_of_asker.append(len(askers) - 1)
+    viewers = [request.asker.viewer for request in requests]
+    counter_ids = [request.asker.counter_id for request in requests]
     return (
         [request.id for request in requests],
+        counter_ids,
+        [slot_of(counter_id) for counter_id in counter_ids],
+        [None if viewer.is_staff else viewer.user_id for viewer in viewers],
         [request.key for request in requests],
         [request.amount for request in requests],
-        number_of_asker,
-        list(range(len(askers))),
-        [None if viewer.is_staff else viewer.user_id for _, viewer in askers],
-        [counter_id for counter_id, _ in askers],
-        [slot_of(counter_id) for counter_id, _ in askers],
     )
 
 

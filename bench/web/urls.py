@@ -1,8 +1,9 @@
 """The alternatives first: they are found a little sooner than epis' own."""
 
-from django.urls import include, path
+from django.urls import path
 
 from bench.web import views
+from epis import urls
 
 urlpatterns = [
     path("bench/nothing/", views.Nothing.as_view()),
@@ -11,5 +12,5 @@ urlpatterns = [
     path("bench/keyed-at-once/", views.KeyedHotRowAtOnce.as_view()),
     path("bench/celery/", views.TaskEach.as_view()),
     path("bench/redis/", views.RedisIncrement.as_view()),
-    path("", include("epis.urls")),
+    *urls.urlpatterns,
 ]

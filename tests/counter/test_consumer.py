@@ -16,6 +16,7 @@ from apps.counter.models import Counter, Increment
 from apps.users.models import User
 from tests.conftest import Start
 from tests.counter.interleaving import (
+    ACCEPTING,
     Died,
     Pause,
     dying_at,
@@ -270,7 +271,7 @@ class TestLocks:
         pause = Pause()
 
         def accept_and_pause() -> None:
-            with paused_after("INSERT INTO counter_pending", pause):
+            with paused_after(ACCEPTING, pause):
                 counter.increment(counter_id=tally, owner_id=ada.id)
 
         accepting = start(accept_and_pause)

@@ -19,14 +19,20 @@ from apps.users.models import User
 from kit.directory import Viewer
 from kit.holdings import OwnerIsGone
 from tests.conftest import Start
-from tests.counter.interleaving import Pause, held_up, paused_after, rewritten, waiting_within
+from tests.counter.interleaving import (
+    ACCEPTING,
+    Pause,
+    held_up,
+    paused_after,
+    rewritten,
+    waiting_within,
+)
 from tests.counter.ledger import faults_of
 from tests.racing import wait_until_blocked
 
 pytestmark = pytest.mark.django_db(databases=["default", "counter"], transaction=True)
 
 ALL = slots_of(0, 1)
-ACCEPTING = "INSERT INTO counter_pending"
 IS_LIVE = "counter.deleted_at IS NULL"
 LOCK = "FOR KEY SHARE OF counter, owner SKIP LOCKED"
 APPLYING = "FOR UPDATE SKIP LOCKED"

@@ -18,13 +18,19 @@ from kit.directory import Viewer
 from kit.holdings import OwnerIsGone
 from tests.clients import client_of
 from tests.conftest import Start
-from tests.counter.interleaving import Pause, held_up, paused_after, rewritten, waiting_within
+from tests.counter.interleaving import (
+    ACCEPTING,
+    Pause,
+    held_up,
+    paused_after,
+    rewritten,
+    waiting_within,
+)
 from tests.counter.ledger import faults_of
 from tests.racing import race, wait_until_blocked
 
 pytestmark = pytest.mark.django_db(databases=["default", "counter"], transaction=True)
 
-ACCEPTING = "INSERT INTO counter_pending"
 FENCE = "FOR KEY SHARE OF counter, owner SKIP LOCKED"
 
 

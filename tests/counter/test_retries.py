@@ -14,16 +14,15 @@ from apps.counter.models import Counter, Entry, Increment, Pending
 from apps.users.models import User
 from kit.directory import Viewer
 from tests.conftest import Start
-from tests.counter.interleaving import Died, LastPause, Pause, paused_after, rewritten
+from tests.counter.interleaving import ACCEPTING, Died, LastPause, Pause, paused_after, rewritten
 from tests.counter.ledger import faults_of
 from tests.racing import wait_until_blocked
 
 pytestmark = pytest.mark.django_db(databases=["default", "counter"], transaction=True)
 
-ACCEPTING = "INSERT INTO counter_pending"
 UNLESS_KNOWN = "ON CONFLICT (counter_id, key) DO NOTHING"
-LOOKING = "WHERE pending.position BETWEEN"
-NOT_LOOKING = "WHERE false AND pending.position BETWEEN"
+LOOKING = "WHERE entry.counter_id = asked.counter_id"
+NOT_LOOKING = "WHERE false"
 
 
 class TestUniqueKey:

@@ -21,6 +21,7 @@ from kit.ids import new_id
 from tests.clients import client_of
 from tests.conftest import Start
 from tests.counter.interleaving import (
+    ACCEPTING,
     Died,
     Pause,
     dying_at,
@@ -33,8 +34,6 @@ from tests.polling import wait_for
 from tests.racing import join
 
 pytestmark = pytest.mark.django_db(databases=["default", "counter"], transaction=True)
-
-INSERTING = "INSERT INTO counter_pending"
 
 
 def address(counter_id: UUID) -> str:
@@ -61,7 +60,7 @@ class TestGroup:
         own = counter.open_counter(owner_id=ada.id, name="the first")
 
         def accept_and_pause() -> None:
-            with paused_after(INSERTING, pause):
+            with paused_after(ACCEPTING, pause):
                 counter.increment(counter_id=own, owner_id=ada.id)
 
         pause = Pause()
@@ -202,7 +201,7 @@ class TestGroup:
         """By each alone, on a session of its own."""
 
         def send_and_pause(client: APIClient) -> int:
-            with paused_after(INSERTING, in_flight):
+            with paused_after(ACCEPTING, in_flight):
                 return int(client.post(address(tally), {"key": "k"}).status_code)
 
         in_flight = Pause()
@@ -220,7 +219,7 @@ class TestGroup:
 
     def accept_another_way_and_pause(self, owner: User, counter_id: UUID, pause: Pause) -> None:
         """Stops before it commits."""
-        with paused_after(INSERTING, pause):
+        with paused_after(ACCEPTING, pause):
             accept_increments(counter_id=counter_id, viewer=Viewer(owner.id), increments=[(1, "k")])
 
     def entomb_and_pause(self, owner: User, pause: Pause) -> None:
@@ -236,7 +235,7 @@ class TestLostDatabase:
         self, ada: User, tally: UUID, start: Start
     ) -> None:
         def send(client: APIClient, key: str) -> int:
-            with paused_after(INSERTING, pause):
+            with paused_after(ACCEPTING, pause):
                 return int(client.post(address(tally), {"key": key}).status_code)
 
         pause = Pause()
