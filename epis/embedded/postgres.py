@@ -38,13 +38,21 @@ INITDB_OPTIONS = (
     "--auth-host=reject",
 )
 
+
+def shared_buffers_mb() -> int:
+    """An eighth of the machine's memory, which leaves room for the rest of epis; at most 1 GB.
+
+    The indexes of keys and ids should be in it: see docs/ledger.md.
+    """
+    return min(psutil.virtual_memory().total // 8 // 2**20, 1024)
+
+
 SERVER_OPTIONS = {
     "listen_addresses": "",
     "port": POSTGRES_PORT,
-    # Two web workers with threads, the workers' processes, and test runs beside them; and a
-    # share of a small machine's memory that leaves room for the rest of epis.
+    # Two web workers with threads, the workers' processes, and test runs beside them.
     "max_connections": 200,
-    "shared_buffers": "128MB",
+    "shared_buffers": f"{shared_buffers_mb()}MB",
     "random_page_cost": 1.1,
     "jit": "off",
     "timezone": "UTC",
