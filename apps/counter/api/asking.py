@@ -10,6 +10,7 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 
 from apps.counter.api.serializers import NewIncrementSerializer
+from kit.api.bodies import data_of
 
 MOST_INCREMENTS = 10_000
 LONGEST_WAIT = 30  # seconds
@@ -28,7 +29,7 @@ def asked_for(request: Request) -> Asked | list[Asked]:
     Raises ValidationError. Not a serializer for JSON: one of 10,000 fields would take longer
     than counting them.
     """
-    data = request.data
+    data = data_of(request)
     header = request.headers.get("Idempotency-Key")
     if isinstance(data, list):
         return _array(data, header)
@@ -79,7 +80,9 @@ def _one(data: Any) -> Asked:
 
 def seconds_to_wait(request: Request) -> int:
     """The N of `Prefer: wait=N` (RFC 7240); 0 where nothing is said. Raises ValidationError."""
-    for preference in request.headers.get("Prefer", "").split(","):
+    if "HTTP_PREFER" not in request.META:
+        return 0
+    for preference in request.META["HTTP_PREFER"].split(","):
         found = WAIT.match(preference.partition(";")[0].strip())
         if found is None:
             continue

@@ -4,6 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db.models import QuerySet
+from django.http.response import HttpResponseBase
 from django.urls import reverse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import (
@@ -40,6 +41,7 @@ from apps.counter.queries import (
     list_counters,
     list_increments,
 )
+from kit.api.bodies import answered
 from kit.api.viewers import viewer_of
 
 
@@ -180,7 +182,7 @@ class IncrementViewSet(ListModelMixin, RetrieveModelMixin, GenericViewSet[Increm
         ),
         responses={202: ACCEPTED, 200: KNOWN},
     )
-    def create(self, request: Request, counter_id: UUID) -> Response:
+    def create(self, request: Request, counter_id: UUID) -> HttpResponseBase:
         """Counts `amount`, once for each key; or an array of up to 10,000, all or none of them.
 
         Once this has answered no crash loses the increment, and sending it again with the same
@@ -200,7 +202,8 @@ class IncrementViewSet(ListModelMixin, RetrieveModelMixin, GenericViewSet[Increm
         headers = {"Location": f"{request.path}{receipt.id}/"}
         if settled is not None:
             headers["Preference-Applied"] = f"wait={wait}"
-        return Response(
+        return answered(
+            request,
             receipt_of(settled or receipt),
             status=202 if receipt.is_new and settled is None else 200,
             headers=headers,
