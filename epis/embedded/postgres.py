@@ -53,6 +53,9 @@ SERVER_OPTIONS = {
     # Two web workers with threads, the workers' processes, and test runs beside them.
     "max_connections": 200,
     "shared_buffers": f"{shared_buffers_mb()}MB",
+    # So that checkpoints come by the clock. The first change of a page behind one writes all of it
+    # to the log, and increments with random keys change pages all over the index of keys.
+    "max_wal_size": "4GB",
     "random_page_cost": 1.1,
     "jit": "off",
     "timezone": "UTC",
