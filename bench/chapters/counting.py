@@ -19,7 +19,6 @@ TARGETS = (
     ("hot", "accepted_per_s", 1.4),
     ("redis", "accepted_per_s", 1.0),
     ("nothing", "accepted_per_s", 0.8),
-    ("celery", "applied_per_s", 20.0),
 )
 
 TEXT = """\

@@ -16,7 +16,7 @@ from bench.report import Section, Table, Target, spread, times
 
 NAME = "draining"
 NEEDED_PER_SECOND = 60_000
-NEEDED_RATIO = 15
+NEEDED_TO_HOT_ROW, NEEDED_TO_TASKS = 15, 20
 PILE_SECONDS = 2
 MEGABYTE = 1_000_000
 
@@ -26,7 +26,8 @@ off: each gets its place, its result and its entry in the ledger. Memory is the 
 the largest of its processes, sampled all the while. Beside it, in alternation on the same \
 servers, {connections} clients of `pgbench` with prepared statements update one hot row, with \
 nothing else around it, for {seconds} s; and the consumer of (c) works off the tasks that piled \
-up in front of it during {pile_seconds} s of requests. {rounds} rounds."""
+up in front of it during {pile_seconds} s of requests: drained is held against drained, for \
+over HTTP neither can be faster than a request that does nothing. {rounds} rounds."""
 
 
 def measure(plan: Plan, say: Say) -> dict[str, Any]:
@@ -67,7 +68,7 @@ def report(raw: dict[str, Any]) -> Section:
     drained = column(raw["drained"], "per_second")
     hot = column(raw["hot_row"], "per_second")
     tasks = column(raw["tasks"], "per_second")
-    ratios = ratio(drained, hot)
+    to_hot_row, to_tasks = ratio(drained, hot), ratio(drained, tasks)
     memory = [
         Figure.of([each / MEGABYTE for each in column(raw["drained"], name)])
         for name in ("rss_before", "rss_peak", "rss_after")
@@ -82,8 +83,8 @@ def report(raw: dict[str, Any]) -> Section:
                 ("", "increments/s", "epis to it"),
                 [
                     [f"epis, {backlog}", spread(Figure.of(drained)), ""],
-                    [clients, spread(Figure.of(hot)), times(ratios, 1)],
-                    [LABELS["celery"], spread(Figure.of(tasks)), times(ratio(drained, tasks), 0)],
+                    [clients, spread(Figure.of(hot)), times(to_hot_row, 1)],
+                    [LABELS["celery"], spread(Figure.of(tasks)), times(to_tasks, 0)],
                 ],
             ),
             Table(
@@ -104,6 +105,7 @@ def report(raw: dict[str, Any]) -> Section:
         },
         targets=[
             Target(f"{backlog}: applied", Figure.of(drained).median, NEEDED_PER_SECOND, unit="/s"),
-            Target(f"{backlog}, to {clients} in plain SQL", ratios.median, NEEDED_RATIO),
+            Target(f"{backlog}, to {clients} in plain SQL", to_hot_row.median, NEEDED_TO_HOT_ROW),
+            Target(f"{backlog}, to that of {LABELS['celery']}", to_tasks.median, NEEDED_TO_TASKS),
         ],
     )
