@@ -182,9 +182,13 @@ def find_increments(keys: Sequence[tuple[UUID, str]]) -> list[Increment]:
     return list(
         Increment.objects.raw(
             """
-            SELECT increment.*
+            SELECT found.*
             FROM unnest(%s::uuid[], %s::text[]) AS asked (counter_id, key)
-            JOIN counter_increment AS increment USING (counter_id, key)
+            CROSS JOIN LATERAL (
+                SELECT * FROM counter_increment AS increment
+                WHERE increment.counter_id = asked.counter_id AND increment.key = asked.key
+                LIMIT 1  -- there is one at most; so that they are looked up one by one
+            ) AS found
             """,
             [list(counter_ids), list(texts)],
         )
