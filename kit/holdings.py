@@ -8,29 +8,34 @@ An app subclasses `Holdings`, names its tables, and registers one instance in it
 - the *feed*: `follow` keeps the owners' names current, at least once, with the cursor
   moved in the same transaction, which makes the effect exactly-once;
 - the *purge*: `entomb`, then `purge_chunk` until nothing is left. Killed anywhere, the
-  next call goes on from there.
+  next call goes on from there. A chunk touches nobody who has no tombstone.
 
 No method opens a transaction in two databases, nor asks the directory inside one.
 """
 
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import reduce
-from operator import or_
-from typing import Any, ClassVar
+from dataclasses import dataclass, field
+from functools import cached_property
+from time import monotonic
+from typing import ClassVar, NamedTuple
 from uuid import UUID
 
-from django.db import connections, models
+from django.db import DatabaseError, connections, models
 from django.utils import timezone
 
 from kit.directory import Directory
 from kit.errors import Conflict
 from kit.models import FeedCursor, Owner
+from kit.purging import BY_INDEX, BY_PAGE, FIRST, LAST, Place, Table, count_rows
 from kit.transactions import durable
 
 FOLLOW_LIMIT = 500
 CHUNK_ROWS = 500
+
+
+class NotEntombed(RuntimeError):
+    """A purge was to touch somebody who has no tombstone."""
 
 
 class OwnerIsGone(Conflict):
@@ -39,12 +44,25 @@ class OwnerIsGone(Conflict):
     code = "owner_is_gone"
 
 
-@dataclass(frozen=True)
-class Purge:
-    """How far one owner's purge has come: rows deleted in all, and whether any are left."""
+class Position(NamedTuple):
+    """How far a purge of one owner has come: in which of the tables, and where in it."""
 
-    deleted: int
-    finished: bool
+    table: int
+    place: Place
+
+
+START = Position(0, FIRST)
+
+
+@dataclass
+class Chunk:
+    """What a chunk came to. `deleted`: of each owner, in all since their purge began."""
+
+    deleted: dict[UUID, int] = field(default_factory=dict)
+    rows: int = 0  # deleted by this chunk
+    seconds: float = 0.0  # that this took, without the waiting for locks
+    finished: bool = False  # nothing is left of any of them
+    end: Position = START  # where the next chunk of the same owner can go on
 
 
 class Holdings:
@@ -59,9 +77,9 @@ class Holdings:
     rows: ClassVar[list[tuple[type[models.Model], str]]]
     directory: Directory
 
-    def rows_of(self, owner_id: UUID) -> list[models.QuerySet[Any]]:
-        """Everything this app keeps for the owner, in an order in which it can be deleted."""
-        return [rows._default_manager.filter(**{path: owner_id}) for rows, path in self.rows]
+    @cached_property
+    def tables(self) -> list[Table]:
+        return [Table(model, path, self.alias) for model, path in self.rows]
 
     # --- the fence --------------------------------------------------------------------
 
@@ -145,64 +163,127 @@ class Holdings:
 
     # --- the purge --------------------------------------------------------------------
 
-    def entomb(self, owner_id: UUID) -> int:
-        """Refuse this owner anything new, for ever. Returns how many rows they will have lost.
+    def entomb(self, *owner_ids: UUID) -> dict[UUID, int]:
+        """Refuse these owners anything new, for ever. How many rows each has lost so far.
 
-        The exclusive lock waits for every creation under way. The count is taken behind
-        the tombstone, so it is exact.
+        The exclusive lock waits for every creation under way, so what is counted behind the
+        tombstone is all there will ever be.
         """
         with durable(self.alias):
-            owner = self._locked(owner_id)
-            if owner.tombstoned_at is None:
-                owner.tombstoned_at = timezone.now()
-                owner.username = ""
-                owner.save()
-        return owner.purged_rows + self.count(owner_id)
+            newcomers = [self.owners(id=owner_id) for owner_id in owner_ids]
+            self.owners._default_manager.bulk_create(newcomers, ignore_conflicts=True)
+            owners = list(self._locked(owner_ids))
+            alive = [owner.id for owner in owners if owner.tombstoned_at is None]
+            if alive:
+                doomed = self.owners._default_manager.filter(id__in=alive)
+                doomed.update(tombstoned_at=timezone.now(), username="")
+        return {owner.id: owner.purged_rows for owner in owners}
 
-    def purge_chunk(self, owner_id: UUID, *, rows: int = CHUNK_ROWS) -> Purge:
-        """Delete up to `rows` rows of an entombed owner, and count them, in one transaction."""
+    def purge_chunk(
+        self, *owner_ids: UUID, rows: int = CHUNK_ROWS, start: Position = START
+    ) -> Chunk:
+        """Delete rows of one table, of entombed owners, and count them, in one transaction.
+
+        Of a single owner up to `rows`, from `start` on; of several all they have in that table.
+        One table only, for whoever locks rows of two waits for others in the order of the
+        tables or not at all. Raises NotEntombed.
+        """
         with durable(self.alias):
-            owner = self._locked(owner_id)
-            if owner.tombstoned_at is None:
-                raise RuntimeError(f"{self.app}: purging {owner_id} without a tombstone")
-            deleted = self._delete_some(owner_id, rows)
-            owner.purged_rows += deleted
-            if deleted == 0 and owner.purged_at is None:
-                owner.purged_at = timezone.now()
-            owner.save()
-        return Purge(deleted=owner.purged_rows, finished=deleted == 0)
+            owners = {owner.id: owner for owner in self._locked(owner_ids)}
+            for owner_id in owner_ids:
+                if owner_id not in owners or owners[owner_id].tombstoned_at is None:
+                    raise NotEntombed(f"{self.app}: purging {owner_id} without a tombstone")
+            began = monotonic()
+            with connections[self.alias].cursor() as cursor:
+                cursor.execute(BY_INDEX)
+            deleted, end = self._delete(owner_ids, rows, start)
+            finished = end.table == len(self.tables)
+            if deleted or finished:
+                self._count_deleted(owner_ids, deleted, finished)
+        return Chunk(
+            deleted={each: owners[each].purged_rows + deleted.get(each, 0) for each in owner_ids},
+            rows=sum(deleted.values()),
+            seconds=monotonic() - began,
+            finished=finished,
+            end=end,
+        )
+
+    def _count_deleted(
+        self, owner_ids: Collection[UUID], deleted: dict[UUID, int], finished: bool
+    ) -> None:
+        with connections[self.alias].cursor() as cursor:
+            cursor.execute(
+                f"""
+                UPDATE {self.owners._meta.db_table} AS owner
+                SET purged_rows = owner.purged_rows + gone.rows,
+                    purged_at = CASE WHEN %s THEN coalesce(owner.purged_at, now())
+                                     ELSE owner.purged_at END
+                FROM unnest(%s::uuid[], %s::bigint[]) AS gone (id, rows)
+                WHERE owner.id = gone.id
+                """,
+                [finished, list(owner_ids), [deleted.get(each, 0) for each in owner_ids]],
+            )
+
+    def _delete(
+        self, owner_ids: Collection[UUID], rows: int, start: Position
+    ) -> tuple[dict[UUID, int], Position]:
+        """From the first table on in which there is anything; how many, by owner, and the end."""
+        table, place = start
+        while table < len(self.tables):
+            if len(owner_ids) == 1:
+                (owner_id,) = owner_ids
+                number, end = self.tables[table].delete_some(owner_id, after=place, rows=rows)
+                deleted = {owner_id: number} if number else {}
+            else:
+                deleted, end = self.tables[table].delete_all(owner_ids), LAST
+            if end == LAST:
+                table, place = table + 1, FIRST
+            else:
+                place = end
+            if deleted:
+                return deleted, Position(table, place)
+        return {}, Position(table, FIRST)
+
+    def entombed(self, owner_ids: Collection[UUID]) -> set[UUID]:
+        """Those of the owners who have a tombstone here."""
+        entombed = self.owners._default_manager.filter(
+            id__in=owner_ids, tombstoned_at__isnull=False
+        )
+        return set(entombed.values_list("id", flat=True))
 
     def is_purged(self, owner_id: UUID) -> bool:
         """Whether everything of this owner was deleted here, for good."""
         purged = self.owners._default_manager.filter(id=owner_id, purged_at__isnull=False)
         return purged.exists()
 
-    def owners_with_rows(self, owner_ids: Collection[UUID]) -> set[UUID]:
-        """Those of the owners for whom this app holds anything."""
-        held = [
-            models.Exists(rows._default_manager.filter(**{path: models.OuterRef("id")}))
-            for rows, path in self.rows
-        ]
-        owners = self.owners._default_manager.filter(id__in=owner_ids)
-        return set(owners.filter(reduce(or_, held)).values_list("id", flat=True))
+    def rows_left(self, owner_ids: Collection[UUID]) -> dict[UUID, int]:
+        """How many rows this app holds for each of the owners, most of them just deleted."""
+        with durable(self.alias):
+            with connections[self.alias].cursor() as cursor:
+                cursor.execute(BY_INDEX)
+                cursor.execute(BY_PAGE)
+            return count_rows(self.tables, self.alias, owner_ids)
 
     def count(self, owner_id: UUID) -> int:
-        """How many rows this app holds for the owner, seen at once: some may be changing tables."""
-        each, *others = [rows.values_list(models.Value(1)) for rows in self.rows_of(owner_id)]
-        return each.union(*others, all=True).count()
+        """How many rows this app holds for the owner."""
+        return count_rows(self.tables, self.alias, [owner_id])[owner_id]
 
-    def _locked(self, owner_id: UUID) -> Owner:
-        # FOR UPDATE, no weaker: it is what the key-share locks of `admitted` hold off.
-        self.owners._default_manager.bulk_create([self.owners(id=owner_id)], ignore_conflicts=True)
-        return self.owners._default_manager.select_for_update().get(id=owner_id)
+    def is_reachable(self) -> bool:
+        """Whether this app's database answers. A connection that broke is replaced."""
+        connection = connections[self.alias]
+        connection.close_if_unusable_or_obsolete()
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT 1")
+        except DatabaseError:
+            return False
+        return True
 
-    def _delete_some(self, owner_id: UUID, limit: int) -> int:
-        for rows in self.rows_of(owner_id):
-            some = rows.model._default_manager.filter(pk__in=rows.values("pk")[:limit])
-            deleted: int = some.delete()[0]
-            if deleted:
-                return deleted
-        return 0
+    def _locked(self, owner_ids: Collection[UUID]) -> models.QuerySet[Owner]:
+        # FOR UPDATE, no weaker: it is what the key-share locks of `admitted` hold off. In the
+        # order of their ids, so that two who lock several wait for each other and not in a circle.
+        owners = self.owners._default_manager.filter(id__in=owner_ids)
+        return owners.select_for_update().order_by("id")
 
 
 # --- who keeps anything -------------------------------------------------------------------

@@ -3,77 +3,193 @@
 Each chunk is one short transaction in one app's database. What was reached is read from
 that database and copied to the deletion, so it does not matter after which line a process
 dies: the next look goes on from there.
+
+Whatever is small is done many at a time, a chunk for all of them; whatever is large gets a
+chunk at a time, as many rows as take `CHUNK_SECONDS`, and then waits until the others had
+theirs. So it costs little to be one of many, and nobody waits for one that is huge.
 """
 
 import logging
-import random
 import time
-from collections import deque
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 from apps.users import public as users
+from apps.users.public import DueStep, StepReport
 from kit import holdings
-from kit.holdings import Holdings
+from kit.holdings import START, Chunk, Holdings, NotEntombed, Position
 
 logger = logging.getLogger(__name__)
 
-TURN_SECONDS = 0.5  # how long one deletion is worked on before the others have their turn
-LOOK_SECONDS = 2.0  # how long one look keeps a worker before it asks for another
+CHUNK_SECONDS = 0.1
+LOOK_SECONDS = 3.0  # how long one look keeps a worker before it asks for another
+ROUND_SECONDS = 0.5  # how old a list of what is due may be: who pauses a deletion waits so long
+MOST_DELETIONS = 500  # worked on at a time
+FIRST_ROWS, FEWEST_ROWS, MOST_ROWS = 1_000, 50, 100_000
+GROWTH = 4  # of a chunk to the next, at most
 
 
 def advance_deletions() -> bool:
-    """Give every due deletion its turns until the time is up. True if there is more to do.
+    """Carry on with all that is due until the time is up. True if there is more to do.
 
-    One that fails is logged and looked at again by the next sweep; it holds up no other.
+    Does nothing while another worker is at it.
     """
-    deadline = time.monotonic() + LOOK_SECONDS
-    due = users.list_due_deletions()
-    # In any order: with the oldest always first, a few huge ones would keep the others waiting.
-    unfinished = deque(random.sample(due, len(due)))
-    while unfinished and time.monotonic() < deadline:
-        deletion_id = unfinished.popleft()
-        if _take_turn(deletion_id):
-            unfinished.append(deletion_id)
-    return bool(unfinished)
+    with users.working_alone() as alone:
+        return alone and Look().work(seconds=LOOK_SECONDS)
 
 
-def _take_turn(deletion_id: UUID) -> bool:
-    try:
-        return advance_deletion(deletion_id)
-    except Exception:
-        logger.exception("deletion %s could not go on; the next sweep tries again", deletion_id)
+@dataclass
+class Pace:
+    """How many rows of an app a chunk should have, to take as long as it may."""
+
+    rows: int = FIRST_ROWS
+
+    def learn(self, chunk: Chunk) -> None:
+        """A small one that was quick says nothing; one that was slow does, however small."""
+        fit = int(chunk.rows * CHUNK_SECONDS / max(chunk.seconds, 0.001))
+        if chunk.rows >= self.rows // 2 or chunk.seconds > CHUNK_SECONDS:
+            bounded = max(self.rows // GROWTH, min(fit, self.rows * GROWTH))
+            self.rows = max(FEWEST_ROWS, min(bounded, MOST_ROWS))
+
+
+@dataclass
+class Look:
+    """One worker's look. What it remembers makes it fast; nothing depends on it."""
+
+    paces: dict[str, Pace] = field(default_factory=lambda: defaultdict(Pace))
+    positions: dict[tuple[str, UUID], Position] = field(default_factory=dict)
+
+    def work(self, *, seconds: float) -> bool:
+        deadline = time.monotonic() + seconds
+        while self.work_a_round():
+            if time.monotonic() > deadline:
+                return True
         return False
 
+    def work_a_round(self) -> bool:
+        """Give everybody due one turn. False if there was nothing to do."""
+        begun = users.begin_due_deletions(limit=MOST_DELETIONS)
+        return any([begun, self._work_steps(), _finish()])
 
-def advance_deletion(deletion_id: UUID) -> bool:
-    """Work on one deletion for a turn. True if it should have another."""
-    if not users.begin_deletion(deletion_id=deletion_id):
-        return False
-    user_id = users.subject_of(deletion_id)
-    for held in holdings.registered():
-        if not _purge(held, user_id, deletion_id):
-            return users.is_running(deletion_id)
-    if any(held.count(user_id) for held in holdings.registered()):
-        return True
-    users.finish_deletion(deletion_id=deletion_id)
-    return False
+    def _work_steps(self) -> bool:
+        deadline = time.monotonic() + ROUND_SECONDS
+        apps = {held.app: held for held in holdings.registered()}
+        due = users.list_due_steps(limit=MOST_DELETIONS * len(apps))
+        steps = [step for step in due if step.app in apps]
+        down: set[str] = set()
+        for group in self._groups(steps):
+            held = apps[group[0].app]
+            if held.app in down:
+                _fail(held, group, "the database does not answer")
+            elif not self._try(held, group) and not held.is_reachable():
+                down.add(held.app)
+            if time.monotonic() > deadline:
+                break
+        return bool(steps)
 
+    def _groups(self, steps: Sequence[DueStep]) -> Iterator[list[DueStep]]:
+        """Who is worked on together: of one app, and not more than a chunk may have."""
+        open_groups: dict[str, list[DueStep]] = defaultdict(list)
+        rows: dict[str, int] = defaultdict(int)
+        for step in steps:
+            left = 0 if step.total is None else step.total - step.deleted
+            most = self.paces[step.app].rows
+            if left > most or (step.app, step.user_id) in self.positions:
+                yield [step]
+                continue
+            if rows[step.app] + left > most or len(open_groups[step.app]) == MOST_DELETIONS:
+                yield open_groups.pop(step.app)
+                rows[step.app] = 0
+            open_groups[step.app].append(step)
+            rows[step.app] += left
+        yield from open_groups.values()
 
-def _purge(held: Holdings, user_id: UUID, deletion_id: UUID) -> bool:
-    """Take one app's step as far as a turn allows. True when nothing is left there."""
-    total = held.entomb(user_id)
-    deadline = time.monotonic() + TURN_SECONDS  # behind the count, however long it took
-    finished = False
-    while not finished:
-        purge = held.purge_chunk(user_id)
-        finished = purge.finished
-        users.record_step(
-            deletion_id=deletion_id,
-            app=held.app,
-            deleted=purge.deleted,
-            total=total,
-            done=finished,
-        )
-        if not finished and (time.monotonic() > deadline or not users.is_running(deletion_id)):
+    def _try(self, held: Holdings, group: Sequence[DueStep]) -> bool:
+        """Give the group its turn. False, and said of the step, if that failed.
+
+        If it is not for the database that a group fails, but for one of them, only that one
+        does.
+        """
+        try:
+            self._take_turn(held, group)
+        except Exception as error:
+            if len(group) > 1 and held.is_reachable():
+                outcomes = [self._try(held, [step]) for step in group]
+                return all(outcomes)
+            logger.exception("%s could not go on with %d deletion(s)", held.app, len(group))
+            _fail(held, group, _told(error))
             return False
-    return True
+        return True
+
+    def _take_turn(self, held: Holdings, group: Sequence[DueStep]) -> None:
+        uncounted = [step for step in group if step.total is None]
+        if uncounted:
+            counted = _entomb_and_count(held, uncounted)
+            users.record_steps(reports=[_report(step, step.deleted) for step in counted])
+            return
+        ids = [step.user_id for step in group]
+        chunk = self._purge(held, ids)
+        self.paces[held.app].learn(chunk)
+        users.record_steps(
+            reports=[_report(step, chunk.deleted[step.user_id], chunk.finished) for step in group]
+        )
+
+    def _purge(self, held: Holdings, ids: Sequence[UUID]) -> Chunk:
+        rows = self.paces[held.app].rows
+        alone = (held.app, ids[0]) if len(ids) == 1 else None
+        start = self.positions.pop(alone, START) if alone else START
+        try:
+            chunk = held.purge_chunk(*ids, rows=rows, start=start)
+        except NotEntombed:  # a tombstone that was lost when a backup was put back
+            held.entomb(*ids)
+            chunk = held.purge_chunk(*ids, rows=rows)
+        if alone and not chunk.finished:
+            self.positions[alone] = chunk.end
+        return chunk
+
+
+def _entomb_and_count(held: Holdings, steps: Sequence[DueStep]) -> list[DueStep]:
+    ids = [step.user_id for step in steps]
+    lost = held.entomb(*ids)
+    left = held.rows_left(ids)
+    return [
+        replace(step, deleted=lost[step.user_id], total=lost[step.user_id] + left[step.user_id])
+        for step in steps
+    ]
+
+
+def _report(step: DueStep, deleted: int, done: bool = False) -> StepReport:
+    return StepReport(step.deletion_id, step.app, deleted, step.total or 0, done)
+
+
+def _fail(held: Holdings, group: Sequence[DueStep], error: str) -> None:
+    users.fail_steps(deletion_ids=[step.deletion_id for step in group], app=held.app, error=error)
+
+
+def _finish() -> bool:
+    """Turn deletions whose steps are all done into certificates, if a scan finds nothing left.
+
+    Where rows are found, or an app cannot be scanned, its step has to be done once more.
+    """
+    subjects = users.list_worked_off(limit=MOST_DELETIONS)
+    for held in holdings.registered() if subjects else []:
+        try:
+            left = held.rows_left(list(subjects.values()))
+        except Exception as error:
+            logger.exception("%s could not be scanned", held.app)
+            users.reopen_steps(deletion_ids=list(subjects), app=held.app)
+            users.fail_steps(deletion_ids=list(subjects), app=held.app, error=_told(error))
+            held.is_reachable()  # replaces a connection that broke
+            continue
+        remaining = [each for each, user_id in subjects.items() if left[user_id]]
+        if remaining:
+            users.reopen_steps(deletion_ids=remaining, app=held.app)
+    if subjects:
+        users.finish_deletions(subjects=subjects)
+    return bool(subjects)
+
+
+def _told(error: Exception) -> str:
+    return str(error).strip() or type(error).__name__

@@ -27,7 +27,8 @@ def follow_changes() -> None:
         ring("users.follow_changes")
 
 
-@shared_task(name="users.advance_deletions")
+# A look is short, but for what takes its time once: counting what a user has, millions perhaps.
+@shared_task(name="users.advance_deletions", soft_time_limit=600, time_limit=660)
 def advance_deletions() -> None:
     if cascade.advance_deletions():
         ring("users.advance_deletions")

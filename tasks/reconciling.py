@@ -66,13 +66,13 @@ def find_differences(held: Holdings) -> Iterator[Finding]:
         people = users.find_people(ids)
         deleted = users.list_deleted(ids)
         gone = [owner.id for owner in page if owner.id not in people]
-        having_rows = held.owners_with_rows(gone)
+        left = held.rows_left(gone)
         for owner in page:
             if owner.id in people:
                 what = _difference(owner, people[owner.id])
             else:
                 expected = owner.id in deleted or owner.tombstoned_at is not None
-                what = _difference_of_gone(held, owner, expected, owner.id in having_rows)
+                what = _difference_of_gone(held, owner, expected, left[owner.id] > 0)
             if what:
                 yield Finding(what, held.app, owner.id)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from functools import partial
 from typing import Any
 
 import pytest
@@ -22,3 +23,13 @@ def start() -> Iterator[Start]:
 
     yield start_one
     join(started)
+
+
+@pytest.fixture
+def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A purge takes two rows at a time, however quick that is."""
+    from tasks import cascade  # not at the top: it needs the settings
+
+    for bound in ("FEWEST_ROWS", "MOST_ROWS"):
+        monkeypatch.setattr(cascade, bound, 2)
+    monkeypatch.setattr(cascade, "Pace", partial(cascade.Pace, rows=2))

@@ -109,7 +109,7 @@ class UserAdmin(DjangoUserAdmin):
         links = [rows_link(model, user_id=user.id) for model in (Session, Deletion, UserChange)]
         links.append(rows_link(Token, user__id__exact=user.id))
         for held in registered():
-            owned = [rows.model for rows in held.rows_of(user.id) if hasattr(rows.model, "owner")]
+            owned = [model for model, path in held.rows if path == "owner"]
             links += [rows_link(model, owner__id__exact=user.id) for model in owned]
         return format_html_join(" · ", "{}", [[link] for link in links])
 

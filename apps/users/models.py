@@ -5,6 +5,7 @@ The feed is written by the database: a trigger on the users' table (migration
 """
 
 import uuid
+from datetime import datetime
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractUser
@@ -158,14 +159,41 @@ class Deletion(models.Model):
         steps = self.steps.all()
         return sum(step.progress for step in steps) / len(steps) if steps else 0.0
 
+    @property
+    def rows_left(self) -> int | None:
+        """None until every app has been looked at."""
+        left = [step.rows_left for step in self.steps.all()]
+        return None if None in left else sum(filter(None, left))
+
+    @property
+    def rows_per_second(self) -> float | None:
+        """As of late; None while nothing is being deleted."""
+        if self.state != self.State.RUNNING:
+            return None
+        rates = [step.rate for step in self.steps.all() if step.state == DeletionStep.State.RUNNING]
+        return sum(filter(None, rates)) or None
+
+    @property
+    def seconds_left(self) -> float | None:
+        """At this rate; None where there is none, or where it is not known how much is left."""
+        if self.rows_left is None or self.rows_per_second is None:
+            return None
+        return self.rows_left / self.rows_per_second
+
 
 class DeletionStep(models.Model):
-    """What one app has to delete. `deleted` copies what that app counted where it deleted."""
+    """What one app has to delete. `deleted` copies what that app counted where it deleted.
+
+    `next_at` is when it is next to be worked on. It puts the steps of all deletions into one
+    fair queue: a step that had its turn goes to the end, one that failed waits a while.
+    """
 
     class State(models.TextChoices):
         PENDING = "pending"
         RUNNING = "running"
         DONE = "done"
+
+    UNDONE = (State.PENDING, State.RUNNING)
 
     id = models.BigAutoField(primary_key=True)
     deletion = models.ForeignKey(
@@ -180,11 +208,23 @@ class DeletionStep(models.Model):
     total = models.BigIntegerField(null=True)
     started_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
+    reported_at = models.DateTimeField(null=True)
+    rate = models.FloatField(null=True, help_text="Rows a second, of late.")
+    next_at = models.DateTimeField(default=timezone.now)
+    failures = models.PositiveIntegerField(default=0, help_text="In a row, up to now.")
+    last_error = models.TextField(blank=True)
 
     class Meta:
         ordering = ["id"]
         constraints = [
             models.UniqueConstraint(fields=["deletion", "app"], name="users_one_step_per_app")
+        ]
+        indexes = [
+            models.Index(
+                fields=["next_at"],
+                condition=models.Q(state__in=["pending", "running"]),
+                name="users_step_due",
+            )
         ]
 
     def __str__(self) -> str:
@@ -195,3 +235,14 @@ class DeletionStep(models.Model):
         if self.state == self.State.DONE:
             return 1.0
         return self.deleted / self.total if self.total else 0.0
+
+    @property
+    def rows_left(self) -> int | None:
+        if self.state == self.State.DONE:
+            return 0
+        return None if self.total is None else self.total - self.deleted
+
+    @property
+    def retry_at(self) -> datetime | None:
+        """When it is tried again, after it has failed."""
+        return self.next_at if self.failures else None

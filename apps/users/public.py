@@ -7,39 +7,49 @@ Ids and frozen dataclasses go out, never a model or a queryset. It is also the
 from uuid import UUID
 
 from apps.users.operations.accounts import register_user
-from apps.users.operations.deletions import (
-    begin_deletion,
-    finish_deletion,
-    is_running,
-    record_step,
-    reopen_deletion,
+from apps.users.operations.cascading import (
+    StepReport,
+    begin_due_deletions,
+    fail_steps,
+    finish_deletions,
+    record_steps,
+    reopen_steps,
+    working_alone,
 )
+from apps.users.operations.deletions import reopen_deletion
 from apps.users.operations.signing_in import clear_expired_sign_ins
 from apps.users.queries import (
+    DueStep,
     changes_after,
+    count_open_deletions,
     feed_head,
     find_people,
     find_user_id,
     list_deleted,
-    list_due_deletions,
-    subject_of,
+    list_due_steps,
+    list_worked_off,
 )
 
 __all__ = [
-    "begin_deletion",
+    "DueStep",
+    "StepReport",
+    "begin_due_deletions",
     "changes_after",
     "clear_expired_sign_ins",
+    "count_open_deletions",
+    "fail_steps",
     "feed_head",
     "find_people",
     "find_user_id",
-    "finish_deletion",
-    "is_running",
+    "finish_deletions",
     "list_deleted",
-    "list_due_deletions",
+    "list_due_steps",
+    "list_worked_off",
     "open_account",
-    "record_step",
+    "record_steps",
     "reopen_deletion",
-    "subject_of",
+    "reopen_steps",
+    "working_alone",
 ]
 
 

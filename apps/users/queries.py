@@ -1,15 +1,16 @@
 """Reads of the users database. Nothing here writes."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 from django.db import connections
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Count, Exists, F, Min, OuterRef, QuerySet, Sum
 from django.utils import timezone
 
 from apps.users.errors import DeletionNotFound, TokenNotFound, UserNotFound
-from apps.users.models import Deletion, FeedHead, Token, User, UserChange
+from apps.users.models import Deletion, DeletionStep, FeedHead, Token, User, UserChange
 from kit.directory import Change, Person, Viewer
 
 ALIAS = "default"
@@ -111,11 +112,6 @@ def get_deletion(deletion_id: UUID) -> Deletion:
         raise DeletionNotFound from None
 
 
-def subject_of(deletion_id: UUID) -> UUID:
-    """The id of the user whom this deletion deletes. Raises DeletionNotFound."""
-    return get_deletion(deletion_id).user_id
-
-
 def find_open_deletion(user_id: UUID) -> Deletion | None:
     """The deletion of this account that is scheduled or under way."""
     open_ones = Deletion.objects.filter(user_id=user_id, state__in=Deletion.OPEN)
@@ -128,11 +124,62 @@ def find_latest_deletion(user_id: UUID) -> Deletion | None:
     return deletions.prefetch_related("steps").order_by("-requested_at").first()
 
 
-def list_due_deletions() -> list[UUID]:
-    """The deletions that should be at work now, oldest first."""
-    at_work = (Deletion.State.SCHEDULED, Deletion.State.RUNNING)
-    due = Deletion.objects.filter(state__in=at_work, starts_at__lte=timezone.now())
-    return list(due.order_by("starts_at").values_list("id", flat=True))
+@dataclass(frozen=True)
+class DueStep:
+    """What one app has to delete of one user. `total` is None until it has been counted."""
+
+    deletion_id: UUID
+    user_id: UUID
+    app: str
+    deleted: int
+    total: int | None
+
+
+def list_due_steps(*, limit: int) -> list[DueStep]:
+    """The steps of running deletions that should be worked on now; who waits longest is first."""
+    due = DeletionStep.objects.filter(
+        deletion__state=Deletion.State.RUNNING,
+        state__in=DeletionStep.UNDONE,
+        next_at__lte=timezone.now(),
+    )
+    columns = ("deletion", "deletion__user_id", "app", "deleted", "total")
+    rows = due.order_by("next_at", "id").values_list(*columns)[:limit]
+    return [DueStep(*row) for row in rows]
+
+
+def list_worked_off(*, limit: int) -> dict[UUID, UUID]:
+    """Running deletions of which no step is left to be done, and whom each is of."""
+    undone = DeletionStep.objects.filter(deletion=OuterRef("id")).exclude(
+        state=DeletionStep.State.DONE
+    )
+    running = Deletion.objects.filter(~Exists(undone), state=Deletion.State.RUNNING)
+    return dict(running.values_list("id", "user_id")[:limit])
+
+
+@dataclass(frozen=True)
+class OpenDeletions:
+    """All deletions that have not ended. The oldest due one: paused ones aside."""
+
+    by_state: dict[str, int]
+    rows_left: int
+    oldest_due_seconds: float
+    steps_failing: int
+
+
+def count_open_deletions() -> OpenDeletions:
+    open_ones = Deletion.objects.filter(state__in=Deletion.OPEN)
+    numbers = open_ones.order_by().values_list("state").annotate(number=Count("id"))
+    at_work = open_ones.exclude(state=Deletion.State.PAUSED)
+    now = timezone.now()
+    oldest = at_work.filter(starts_at__lte=now).aggregate(oldest=Min("starts_at"))["oldest"]
+    steps = DeletionStep.objects.filter(deletion__in=open_ones, state__in=DeletionStep.UNDONE)
+    left = steps.aggregate(left=Sum(F("total") - F("deleted")))["left"]
+    return OpenDeletions(
+        by_state={state.value: 0 for state in Deletion.OPEN} | dict(numbers),
+        rows_left=left or 0,
+        oldest_due_seconds=(now - oldest).total_seconds() if oldest else 0.0,
+        steps_failing=steps.filter(failures__gt=0).count(),
+    )
 
 
 def list_deleted(user_ids: Collection[UUID]) -> set[UUID]:

@@ -31,8 +31,17 @@ def increments() -> Iterator[Metric]:
 
 
 def deletions() -> Iterator[Metric]:
-    due = len(users.list_due_deletions())
-    yield gauge("epis_deletions_due", "Deletions that should be at work now.", due)
+    standing = users.count_open_deletions()
+    states = GaugeMetricFamily("epis_deletions", "Deletions not ended yet.", labels=["state"])
+    for state, number in standing.by_state.items():
+        states.add_metric([state], number)
+    yield states
+    left = standing.rows_left
+    yield gauge("epis_deletion_rows_left", "Rows that are still to be deleted, as counted.", left)
+    oldest = standing.oldest_due_seconds
+    yield gauge("epis_deletions_oldest_due_seconds", "Since when the oldest has been due.", oldest)
+    failing = standing.steps_failing
+    yield gauge("epis_deletion_steps_failing", "Steps that failed when last tried.", failing)
 
 
 def feed() -> Iterator[Metric]:

@@ -1,50 +1,24 @@
 """The cascade, driven by hand: what a worker does, without the worker."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
-from django.db import OperationalError
 
-from apps.todos.owners import TODOS
 from apps.users import public as users
 from apps.users.errors import WrongDeletionState
 from apps.users.models import Deletion, User
-from apps.users.operations.deletions import (
-    cancel_deletion,
-    pause_deletion,
-    request_deletion,
-    resume_deletion,
-)
+from apps.users.operations.deletions import cancel_deletion, pause_deletion, resume_deletion
 from apps.users.queries import get_deletion
 from kit import holdings
 from kit.holdings import Holdings
 from tasks import cascade
-from tests.people import EVERYWHERE, Citizen, rows_left, settle
+from tests.cascade.deleting import COUNTED, GONE, counted, delete, state_of, work_until_done
+from tests.people import EVERYWHERE, rows_left, settle
 from tests.racing import race
 
 pytestmark = pytest.mark.django_db(databases=EVERYWHERE, transaction=True)
-
-GONE = {"todos": 0, "counter": 0, "users": 0}
-COUNTED = {"todos": 5, "counter": 6}  # five todos; five increments and their counter
-
-
-@pytest.fixture
-def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Holdings.purge_chunk, "__kwdefaults__", {"rows": 2})
-
-
-def delete(citizen: Citizen) -> Deletion:
-    return request_deletion(user_id=citizen.id)
-
-
-def work_until_done() -> None:
-    while cascade.advance_deletions():
-        pass
-
-
-def counted(deletion: Deletion) -> dict[str, int]:
-    return {step.app: step.deleted for step in get_deletion(deletion.id).steps.all()}
 
 
 class TestCascade:
@@ -54,13 +28,25 @@ class TestCascade:
         deletion = delete(leaver)
         work_until_done()
 
-        assert get_deletion(deletion.id).state == "done"
+        assert state_of(deletion) == "done"
         assert counted(deletion) == COUNTED
         assert rows_left(leaver.id) == GONE
         assert rows_left(stayer.id) == {**COUNTED, "users": 1}
 
+    def test_deletes_many_together_and_counts_each_for_itself(self) -> None:
+        stayer = settle("stayer")
+        deletions = {rows: delete(settle(f"leaver{rows}", rows=rows)) for rows in range(4)}
+
+        work_until_done()
+
+        assert {rows: counted(each) for rows, each in deletions.items()} == {
+            rows: {"todos": rows, "counter": rows + 1} for rows in range(4)
+        }
+        assert {state_of(each) for each in deletions.values()} == {"done"}
+        assert rows_left(stayer.id) == {**COUNTED, "users": 1}
+
     @pytest.mark.usefixtures("small_chunks")
-    @pytest.mark.parametrize("dies_at", range(1, 14))
+    @pytest.mark.parametrize("dies_at", range(1, 20))
     @pytest.mark.parametrize("when", ["before", "after"])
     def test_goes_on_from_wherever_it_died(
         self, monkeypatch: pytest.MonkeyPatch, dies_at: int, when: str
@@ -78,7 +64,10 @@ class TestCascade:
         assert rows_left(leaver.id) == GONE
 
     @pytest.mark.usefixtures("small_chunks")
-    def test_counts_exactly_when_two_workers_advance_it_at_once(self) -> None:
+    def test_counts_exactly_when_two_workers_advance_it_at_once(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(users, "working_alone", lambda: nullcontext(True))
         leaver = settle("leaver", rows=40)
         deletion = delete(leaver)
 
@@ -86,22 +75,34 @@ class TestCascade:
         work_until_done()
 
         assert counted(deletion) == {"todos": 40, "counter": 41}
-        assert get_deletion(deletion.id).state == "done"
+        assert state_of(deletion) == "done"
+
+    def test_is_left_to_the_worker_that_is_at_it(self) -> None:
+        deletion = delete(settle("leaver"))
+
+        with users.working_alone() as alone:
+            assert alone
+            assert race(cascade.advance_deletions) == [False]
+        assert state_of(deletion) == "scheduled"
+
+        assert race(work_until_done) == [None]
+        assert state_of(deletion) == "done"
 
     @pytest.mark.usefixtures("small_chunks")
     def test_pauses_between_chunks_and_resumes(self, monkeypatch: pytest.MonkeyPatch) -> None:
         leaver = settle("leaver")
         deletion = delete(leaver)
-        record_step = users.record_step
+        record_steps = users.record_steps
 
-        def record_and_pause(**report: Any) -> None:
-            record_step(**report)
-            if report["deleted"] == 2 and report["app"] == "todos":
+        def record_and_pause(*, reports: Any) -> None:
+            record_steps(reports=reports)
+            if any(report.app == "todos" and report.deleted == 2 for report in reports):
                 pause_deletion(deletion_id=deletion.id)
 
-        monkeypatch.setattr(users, "record_step", record_and_pause)
+        monkeypatch.setattr(users, "record_steps", record_and_pause)
         work_until_done()
-        assert counted(deletion) == {"todos": 2, "counter": 0}
+        assert counted(deletion)["todos"] == 2
+        assert state_of(deletion) == "paused"
         with pytest.raises(WrongDeletionState):
             cancel_deletion(deletion_id=deletion.id)
 
@@ -109,39 +110,7 @@ class TestCascade:
         work_until_done()
 
         assert counted(deletion) == COUNTED
-        assert get_deletion(deletion.id).state == "done"
-
-    @pytest.mark.usefixtures("small_chunks")
-    def test_gives_every_deletion_its_turn(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(cascade, "TURN_SECONDS", 0)
-        huge, small = settle("huge", rows=40), settle("small", rows=1)
-        first, second = delete(huge), delete(small)
-
-        while get_deletion(second.id).state != "done":
-            assert cascade.advance_deletion(first.id)
-            cascade.advance_deletion(second.id)
-
-        assert get_deletion(first.id).state == "running"
-
-    def test_one_that_fails_holds_up_no_other(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        unlucky, lucky = settle("unlucky"), settle("lucky")
-        failing, going_on = delete(unlucky), delete(lucky)
-        entomb = TODOS.entomb
-
-        def entomb_some(owner_id: Any) -> int:
-            if owner_id == unlucky.id:
-                raise OperationalError("the disk is full")
-            return entomb(owner_id)
-
-        monkeypatch.setattr(TODOS, "entomb", entomb_some)
-        work_until_done()
-
-        assert get_deletion(going_on.id).state == "done"
-        assert get_deletion(failing.id).state == "running"
-
-        monkeypatch.undo()
-        work_until_done()
-        assert get_deletion(failing.id).state == "done"
+        assert state_of(deletion) == "done"
 
     def test_takes_in_an_app_that_was_added_after_the_request(self) -> None:
         leaver = settle("leaver")
@@ -151,7 +120,29 @@ class TestCascade:
         work_until_done()
 
         assert counted(deletion) == COUNTED
-        assert get_deletion(deletion.id).state == "done"
+        assert state_of(deletion) == "done"
+
+    def test_looks_again_where_the_scan_finds_what_a_step_has_left(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """As when the todos are put back to a backup while the counters are being deleted."""
+        leaver, ended = settle("leaver"), []
+        deletion = delete(leaver)
+        finish = users.finish_deletions
+
+        def finish_and_look(**subjects: Any) -> None:
+            finish(**subjects)
+            ended.append(state_of(deletion))
+
+        monkeypatch.setattr(users, "finish_deletions", finish_and_look)
+        users.begin_due_deletions(limit=1)
+        users.record_steps(reports=[users.StepReport(deletion.id, "todos", 0, 0, done=True)])
+
+        work_until_done()
+
+        assert ended == ["running", "done"]
+        assert counted(deletion) == COUNTED
+        assert rows_left(leaver.id) == GONE
 
     def test_leaves_a_scheduled_one_alone_until_it_is_due(self, settings: Any) -> None:
         settings.DELETION_GRACE_SECONDS = 3600
@@ -174,6 +165,26 @@ class TestCascade:
         for held in holdings.registered():
             owner = held.owners._default_manager.get(id=leaver.id)
             assert (owner.username, owner.tombstoned_at is None) == ("", False)
+
+    @pytest.mark.usefixtures("small_chunks")
+    def test_tells_how_much_is_left_and_how_long_it_will_take(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        deletion, look = delete(settle("leaver", rows=20)), cascade.Look()
+        assert (get_deletion(deletion.id).rows_left, deletion.rows_per_second) == (None, None)
+
+        seen: list[Deletion] = []
+        while look.work_a_round():
+            seen.append(get_deletion(deletion.id))
+
+        left = [each.rows_left for each in seen if each.rows_left is not None]
+        assert left == sorted(left, reverse=True)
+        assert (left[0], left[-1]) == (41, 0)
+        under_way = [each for each in seen if each.rows_per_second]
+        assert len(under_way) > 5
+        for each in under_way:
+            assert each.rows_left and each.rows_per_second
+            assert each.seconds_left == pytest.approx(each.rows_left / each.rows_per_second)
 
 
 class Died(BaseException):
@@ -204,9 +215,9 @@ def die_at(monkeypatch: pytest.MonkeyPatch, number: int, when: str) -> Steps:
     for owner, name in [
         (Holdings, "entomb"),
         (Holdings, "purge_chunk"),
-        (users, "begin_deletion"),
-        (users, "record_step"),
-        (users, "finish_deletion"),
+        (users, "begin_due_deletions"),
+        (users, "record_steps"),
+        (users, "finish_deletions"),
     ]:
         monkeypatch.setattr(owner, name, mortal(getattr(owner, name)))
     return steps

@@ -5,7 +5,7 @@ from uuid import UUID
 import pytest
 
 from kit import holdings
-from kit.holdings import Holdings
+from kit.holdings import START, Holdings, NotEntombed
 from kit.ids import new_id
 from tests.kit.killing import Killed, killed_after
 from tests.people import EVERYWHERE, settle
@@ -22,9 +22,10 @@ def held(request: pytest.FixtureRequest) -> Holdings:
 def purge(held: Holdings, owner_id: UUID) -> int:
     """Begin a purge, or go on with one, in chunks of two; the rows deleted in all."""
     held.entomb(owner_id)
-    while not (purged := held.purge_chunk(owner_id, rows=2)).finished:
-        pass
-    return purged.deleted
+    start = START
+    while not (chunk := held.purge_chunk(owner_id, rows=2, start=start)).finished:
+        start = chunk.end
+    return chunk.deleted[owner_id]
 
 
 @pytest.mark.django_db(databases=EVERYWHERE)
@@ -56,7 +57,7 @@ class TestPurge:
     def test_is_refused_without_a_tombstone(self, held: Holdings) -> None:
         citizen = settle("citizen")
 
-        with pytest.raises(RuntimeError, match="without a tombstone"):
+        with pytest.raises(NotEntombed):
             held.purge_chunk(citizen.id)
 
         assert held.count(citizen.id) == ROWS[held.app]
@@ -67,19 +68,19 @@ class TestPurge:
 
         first = held.purge_chunk(leaver.id, rows=2)
 
-        assert (first.deleted, first.finished) == (2, False)
+        assert (first.rows, first.deleted, first.finished) == (2, {leaver.id: 2}, False)
         assert not held.is_purged(leaver.id)
         assert held.count(leaver.id) == ROWS[held.app] - 2
 
 
 @pytest.mark.django_db(databases=EVERYWHERE)
 class TestEntomb:
-    def test_says_how_many_rows_there_were_however_far_the_purge_is(self, held: Holdings) -> None:
+    def test_says_how_many_rows_are_gone_however_far_the_purge_is(self, held: Holdings) -> None:
         leaver = settle("leaver")
 
-        totals = [held.entomb(leaver.id)]
+        totals = [held.entomb(leaver.id)[leaver.id] + held.count(leaver.id)]
         while not held.purge_chunk(leaver.id, rows=2).finished:
-            totals.append(held.entomb(leaver.id))
+            totals.append(held.entomb(leaver.id)[leaver.id] + held.count(leaver.id))
 
         assert set(totals) == {ROWS[held.app]}
 

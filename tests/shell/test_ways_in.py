@@ -127,4 +127,4 @@ class TestMetrics:
 
         assert response.status_code == 200
         assert 'epis_collector_up{collector="increments"} 0.0' in response.text
-        assert "epis_deletions_due 0.0" in response.text
+        assert 'epis_deletions{state="running"} 0.0' in response.text

@@ -2,7 +2,6 @@
 
 import uuid
 from functools import partial
-from typing import Any
 
 import pytest
 from django.test import Client
@@ -138,15 +137,15 @@ class TestDeletion:
         }
         assert not User.objects.filter(id=ada.id).exists()
 
-    def test_shows_how_far_it_is_and_never_goes_back(self, monkeypatch: Any) -> None:
-        monkeypatch.setattr(cascade, "TURN_SECONDS", -1)
-        monkeypatch.setattr(cascade, "LOOK_SECONDS", -1)
-        monkeypatch.setattr("kit.holdings.Holdings.purge_chunk.__kwdefaults__", {"rows": 2})
-        deletion = delete(User.objects.get(id=settle("ada").id)).json()
+    @pytest.mark.usefixtures("small_chunks")
+    def test_shows_how_far_it_is_and_never_goes_back(self) -> None:
+        deletion, look = (
+            delete(User.objects.get(id=settle("ada", rows=12).id)).json(),
+            cascade.Look(),
+        )
 
         seen = [deletion["progress"]]
-        while watch(deletion)["state"] != "done":
-            cascade.advance_deletion(uuid.UUID(deletion["id"]))
+        while look.work_a_round():
             seen.append(watch(deletion)["progress"])
 
         assert seen == sorted(seen)

@@ -58,7 +58,7 @@ class TestCancel:
     def test_is_too_late_once_it_runs(self, settings: Any) -> None:
         settings.DELETION_GRACE_SECONDS = 0
         deletion = delete(UserFactory.create()).json()
-        users.begin_deletion(deletion_id=uuid.UUID(deletion["id"]))
+        users.begin_due_deletions(limit=1)
 
         response = steer(anonymous(), deletion, "cancel")
 
@@ -77,7 +77,7 @@ class TestPauseAndResume:
     def test_are_for_staff(self) -> None:
         staff = client_of(UserFactory.create(is_staff=True))
         deletion = delete(UserFactory.create()).json()
-        users.begin_deletion(deletion_id=uuid.UUID(deletion["id"]))
+        users.begin_due_deletions(limit=1)
 
         paused = steer(staff, deletion, "pause")
         resumed = steer(staff, deletion, "resume")
@@ -103,13 +103,14 @@ class TestPauseAndResume:
     def test_hold_the_cascade(self) -> None:
         staff = client_of(UserFactory.create(is_staff=True))
         deletion = delete(UserFactory.create()).json()
-        users.begin_deletion(deletion_id=uuid.UUID(deletion["id"]))
+        users.begin_due_deletions(limit=1)
         steer(staff, deletion, "pause")
 
-        assert users.list_due_deletions() == []
+        assert users.list_due_steps(limit=9) == []
 
         steer(staff, deletion, "resume")
-        assert users.list_due_deletions() == [uuid.UUID(deletion["id"])]
+        due = users.list_due_steps(limit=9)
+        assert [str(step.deletion_id) for step in due] == [deletion["id"]] * 2
 
 
 @pytest.mark.django_db(databases=["default"], transaction=True)
@@ -135,10 +136,10 @@ class TestCancelRacingWithTheStart:
             racing = in_thread(
                 race,
                 partial(cancel_deletion, deletion_id=deletion_id),
-                partial(users.begin_deletion, deletion_id=deletion_id),
+                partial(users.begin_due_deletions, limit=1),
                 errors_as_values=True,
             )
             wait_until_blocked(2)
         cancelled, begun = racing.result(20)
         assert isinstance(cancelled, Deletion | WrongDeletionState)
-        return isinstance(cancelled, Deletion), begun
+        return isinstance(cancelled, Deletion), begun == 1

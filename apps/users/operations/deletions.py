@@ -1,8 +1,7 @@
-"""Deletions: from the request to the certificate.
+"""Deletions, steered by people: requested, cancelled, paused, resumed, tried again.
 
 Every change of state is a compare-and-set, so of two that race one wins and the other
-is told. Who deletes what in which app is not known here: the steps are named by the
-registered holdings, worked by `tasks.cascade`, and reported back.
+is told. How a deletion is carried out is in `cascading`.
 """
 
 from collections.abc import Iterable
@@ -10,8 +9,6 @@ from datetime import timedelta
 from uuid import UUID
 
 from django.conf import settings
-from django.contrib.admin.models import LogEntry
-from django.contrib.contenttypes.models import ContentType
 from django.db import IntegrityError
 from django.utils import timezone
 
@@ -48,13 +45,16 @@ def request_deletion(*, user_id: UUID) -> Deletion:
 def reopen_deletion(*, user_id: UUID) -> None:
     """Delete again, without grace, what a restored backup brought back of a deleted user.
 
-    Needs no account: it may be only their rows that came back. Does nothing while a
-    deletion of theirs is open.
+    Needs no account: it may be only their rows that came back. It is under way at once, for
+    what was deleted once can be cancelled no more. A deletion of theirs that is open already
+    does as well; one that a backup has put back to its grace period is begun.
     """
     try:
         with durable(ALIAS):
             _close(user_id)
-            _open_deletion(user_id, timedelta(0))
+            waiting = Deletion.objects.filter(user_id=user_id, state=State.SCHEDULED)
+            if not waiting.update(state=State.RUNNING, starts_at=timezone.now()):
+                _open_deletion(user_id, timedelta(0), State.RUNNING)
     except IntegrityError:
         if find_open_deletion(user_id) is None:
             raise
@@ -69,9 +69,13 @@ def _close(user_id: UUID) -> bool:
     return bool(closed)
 
 
-def _open_deletion(user_id: UUID, grace: timedelta) -> Deletion:
+def _open_deletion(
+    user_id: UUID, grace: timedelta, state: Deletion.State = State.SCHEDULED
+) -> Deletion:
     now = timezone.now()
-    deletion = Deletion.objects.create(user_id=user_id, requested_at=now, starts_at=now + grace)
+    deletion = Deletion.objects.create(
+        user_id=user_id, state=state, requested_at=now, starts_at=now + grace
+    )
     DeletionStep.objects.bulk_create(
         DeletionStep(deletion=deletion, app=holdings.app) for holdings in registered()
     )
@@ -106,65 +110,17 @@ def resume_deletion(*, deletion_id: UUID) -> Deletion:
     return deletion
 
 
-def begin_deletion(*, deletion_id: UUID) -> bool:
-    """Start a deletion that is due. From here it cannot be cancelled.
+def retry_deletion(*, deletion_id: UUID) -> Deletion:
+    """Try steps that have failed again now, not only when their pause is over.
 
-    False if it is not (or no longer) to be worked on: paused, ended, or not yet due.
+    Raises WrongDeletionState for one that is not running.
     """
     with durable(ALIAS):
-        due = Deletion.objects.filter(
-            id=deletion_id, state=State.SCHEDULED, starts_at__lte=timezone.now()
-        )
-        due.update(state=State.RUNNING)
-        return is_running(deletion_id)
-
-
-def is_running(deletion_id: UUID) -> bool:
-    """Whether the next chunk may be deleted."""
-    return Deletion.objects.filter(id=deletion_id, state=State.RUNNING).exists()
-
-
-def record_step(*, deletion_id: UUID, app: str, deleted: int, total: int, done: bool) -> None:
-    """Copy how far an app has come. It never goes back, however late a report arrives."""
-    now = timezone.now()
-    with durable(ALIAS):
-        # An app that was added since the deletion was requested has no step yet.
-        steps = DeletionStep.objects.select_for_update()
-        step, _ = steps.get_or_create(deletion_id=deletion_id, app=app)
-        if step.state == Step.DONE:
-            return
-        step.state = Step.DONE if done else Step.RUNNING
-        step.started_at = step.started_at or now
-        step.finished_at = now if done else None
-        step.deleted = max(step.deleted, deleted)
-        step.total = max(step.deleted, total)
-        step.save()
-
-
-def finish_deletion(*, deletion_id: UUID) -> None:
-    """Remove the account itself and turn the deletion into its certificate.
-
-    To be called when every step is done and the scan of every app found nothing left.
-    """
-    with durable(ALIAS):
-        if DeletionStep.objects.filter(deletion_id=deletion_id).exclude(state=Step.DONE).exists():
-            return
-        now = timezone.now()
-        done = {"state": State.DONE, "finished_at": now, "verified_at": now}
-        if not Deletion.objects.filter(id=deletion_id, state=State.RUNNING).update(**done):
-            return
-        user_id = get_deletion(deletion_id).user_id
-        Session.objects.filter(user_id=user_id).delete()  # begun while the account was closing
-        User.objects.filter(id=user_id).delete()
-        _forget_name(user_id)
-        after_commit(ALIAS, lambda: user_changed.send(User))
-
-
-def _forget_name(user_id: UUID) -> None:
-    """The admin's log keeps what it called each row, and outlives the account."""
-    accounts = ContentType.objects.get_for_model(User)
-    logged = LogEntry.objects.filter(content_type=accounts, object_id=str(user_id))
-    logged.update(object_repr=str(user_id))
+        _move(deletion_id, [State.RUNNING], State.RUNNING)
+        failed = DeletionStep.objects.filter(deletion_id=deletion_id, failures__gt=0)
+        failed.exclude(state=Step.DONE).update(next_at=timezone.now())
+        after_commit(ALIAS, lambda: deletion_requested.send(Deletion))
+        return get_deletion(deletion_id)
 
 
 def _move(deletion_id: UUID, allowed: Iterable[str], to: str, *, at: str | None = None) -> Deletion:

@@ -1,0 +1,175 @@
+"""Steps that fail: tried again after growing pauses, said so, and nobody else is held up."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import OperationalError, connections
+from django.utils import timezone
+
+from apps.todos.owners import TODOS
+from apps.users.models import Deletion, DeletionStep
+from apps.users.operations.deletions import retry_deletion
+from kit.holdings import Holdings
+from tasks.cascade import Look
+from tests.cascade.deleting import COUNTED, counted, delete, state_of, work_until_done
+from tests.people import EVERYWHERE, settle
+
+pytestmark = pytest.mark.django_db(databases=EVERYWHERE, transaction=True)
+
+BROKEN = "could not write block: No space left on device"
+
+
+def fail_for(monkeypatch: pytest.MonkeyPatch, held: Holdings, *unlucky: Any) -> None:
+    """Purging any of these raises, as a trigger or a broken index would have it."""
+    purge_chunk = held.purge_chunk
+
+    def purge_some(*owner_ids: Any, **how: Any) -> Any:
+        if not set(unlucky).isdisjoint(owner_ids):
+            raise OperationalError(BROKEN)
+        return purge_chunk(*owner_ids, **how)
+
+    monkeypatch.setattr(held, "purge_chunk", purge_some)
+
+
+def step_of(deletion: Deletion, app: str) -> DeletionStep:
+    return DeletionStep.objects.get(deletion=deletion, app=app)
+
+
+def let_pauses_pass() -> None:
+    DeletionStep.objects.update(next_at=timezone.now())
+
+
+class TestStepThatFails:
+    def test_holds_up_no_other_deletion_and_no_other_step(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        unlucky, *lucky = [settle(f"number {number}") for number in range(4)]
+        failing, *others = [delete(each) for each in (unlucky, *lucky)]
+        fail_for(monkeypatch, TODOS, unlucky.id)
+
+        work_until_done()
+
+        assert {state_of(each) for each in others} == {"done"}
+        assert state_of(failing) == "running"
+        assert counted(failing) == {"todos": 0, "counter": COUNTED["counter"]}
+
+    def test_says_what_is_wrong_and_when_it_is_tried_again(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        unlucky = settle("unlucky")
+        failing = delete(unlucky)
+        fail_for(monkeypatch, TODOS, unlucky.id)
+
+        work_until_done()
+
+        step = step_of(failing, "todos")
+        assert (step.failures, step.last_error) == (1, BROKEN)
+        assert step.retry_at is not None
+        assert step.retry_at > timezone.now()
+
+    def test_is_tried_again_after_pauses_that_grow(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        unlucky = settle("unlucky")
+        failing = delete(unlucky)
+        fail_for(monkeypatch, TODOS, unlucky.id)
+        pauses = []
+
+        for _ in range(8):
+            let_pauses_pass()
+            tried_at = timezone.now()
+            work_until_done()
+            pauses.append(step_of(failing, "todos").next_at - tried_at)
+
+        rounded = [round(pause / timedelta(seconds=2)) * 2 for pause in pauses]
+        assert rounded == [2, 4, 8, 16, 32, 60, 60, 60]
+
+    def test_goes_on_by_itself_when_the_cause_is_gone(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        unlucky = settle("unlucky")
+        failing = delete(unlucky)
+        with monkeypatch.context() as broken:
+            fail_for(broken, TODOS, unlucky.id)
+            work_until_done()
+
+        let_pauses_pass()
+        work_until_done()
+
+        assert state_of(failing) == "done"
+        step = step_of(failing, "todos")
+        assert (step.failures, step.last_error, step.retry_at) == (0, "", None)
+
+    def test_is_tried_again_at_once_on_demand(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        unlucky = settle("unlucky")
+        failing = delete(unlucky)
+        with monkeypatch.context() as broken:
+            fail_for(broken, TODOS, unlucky.id)
+            work_until_done()
+        work_until_done()
+        assert state_of(failing) == "running"
+
+        retry_deletion(deletion_id=failing.id)
+        work_until_done()
+
+        assert state_of(failing) == "done"
+
+
+class TestDatabaseThatIsDown:
+    def test_is_asked_once_a_round_however_many_wait_for_it(
+        self, monkeypatch: pytest.MonkeyPatch, settings: Any
+    ) -> None:
+        deletions = [delete(settle(f"number {number}")) for number in range(5)]
+        monkeypatch.setattr("tasks.cascade.Pace", OneEach)
+        connections["todos"].close()
+        asked = []
+
+        def refuse(*_: Any, **__: Any) -> None:
+            asked.append(1)
+            raise OperationalError("connection refused")
+
+        look = Look()
+        with monkeypatch.context() as down:
+            down.setattr(connections["todos"], "connect", refuse)
+            while look.work_a_round():
+                pass
+
+        assert {state_of(each) for each in deletions} == {"running"}
+        assert {counted(each)["counter"] for each in deletions} == {COUNTED["counter"]}
+        assert len(asked) <= 4
+        errors = set(DeletionStep.objects.filter(app="todos").values_list("last_error", flat=True))
+        assert all("connection refused" in error or "answer" in error for error in errors)
+
+        let_pauses_pass()
+        work_until_done()
+        assert {state_of(each) for each in deletions} == {"done"}
+
+    def test_keeps_nothing_from_being_finished_that_does_not_need_it(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The scan fails when all was deleted: a step is opened again, and says why."""
+        deletion = delete(settle("leaver"))
+        rows_left = TODOS.rows_left
+
+        def fail_once_purged(owner_ids: Any) -> Any:
+            if all(TODOS.is_purged(each) for each in owner_ids):
+                raise OperationalError(BROKEN)
+            return rows_left(owner_ids)
+
+        with monkeypatch.context() as broken:
+            broken.setattr(TODOS, "rows_left", fail_once_purged)
+            work_until_done()
+        step = step_of(deletion, "todos")
+        assert (state_of(deletion), step.state, step.last_error) == ("running", "running", BROKEN)
+
+        let_pauses_pass()
+        work_until_done()
+        assert (state_of(deletion), counted(deletion)) == ("done", COUNTED)
+
+
+class OneEach:
+    """A pace at which nobody shares a chunk."""
+
+    rows = 1
+
+    def learn(self, chunk: Any) -> None:
+        pass

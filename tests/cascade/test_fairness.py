@@ -1,0 +1,118 @@
+"""Many deletions at once: nobody waits for one that is huge, and chunks keep to their time."""
+
+import pytest
+
+from apps.todos.models import Todo
+from apps.users.models import Deletion
+from apps.users.operations.cascading import RECORD
+from kit.holdings import Chunk
+from tasks import cascade
+from tasks.cascade import CHUNK_SECONDS, MOST_ROWS, Look, Pace
+from tests.cascade.deleting import counted, delete, state_of
+from tests.people import EVERYWHERE, Citizen, settle
+
+HUGE_ROWS = 400
+
+
+def settle_with_many(username: str, rows: int) -> Citizen:
+    citizen = settle(username, rows=1)
+    todos = [Todo(owner_id=citizen.id, title=f"todo {number}") for number in range(rows - 1)]
+    Todo.objects.bulk_create(todos)
+    return citizen
+
+
+@pytest.mark.django_db(databases=EVERYWHERE, transaction=True)
+class TestFairness:
+    @pytest.mark.usefixtures("small_chunks")
+    def test_has_small_ones_done_long_before_a_huge_one(self) -> None:
+        huge = delete(settle_with_many("huge", HUGE_ROWS))
+        small = [delete(settle(f"small{number}", rows=3)) for number in range(9)]
+        look = Look()
+
+        while not all(state_of(each) == "done" for each in small):
+            assert look.work_a_round()
+
+        assert state_of(huge) == "running"
+        assert counted(huge)["todos"] < HUGE_ROWS / 10
+
+    @pytest.mark.usefixtures("small_chunks")
+    def test_has_them_done_late_where_a_step_is_not_put_at_the_end_of_the_queue(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A round that has time for one chunk only, and who is first stays first."""
+        monkeypatch.setattr(cascade, "ROUND_SECONDS", -1)
+        monkeypatch.setattr("apps.users.operations.cascading.RECORD", NEVER_AT_THE_END_OF_THE_QUEUE)
+        huge = delete(settle_with_many("huge", HUGE_ROWS))
+        small = delete(settle("small", rows=3))
+        look = Look()
+
+        for _ in range(100):
+            look.work_a_round()
+
+        assert (counted(huge)["todos"] > 0, counted(small)) == (True, {"todos": 0, "counter": 0})
+
+    def test_lets_everybody_have_a_turn_where_a_round_has_time_for_one(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(cascade, "ROUND_SECONDS", -1)
+        deletions = [delete(settle(f"one of many {number}")) for number in range(3)]
+        monkeypatch.setattr(cascade, "MOST_DELETIONS", 1)
+        look = Look()
+
+        while look.work_a_round():
+            pass
+
+        assert {state_of(each) for each in deletions} == {"done"}
+
+    def test_takes_many_small_ones_together(self) -> None:
+        for number in range(20):
+            delete(settle(f"small{number}", rows=2))
+        look, rounds = Look(), 0
+
+        while look.work_a_round():
+            rounds += 1
+
+        assert rounds <= 5
+        assert Deletion.objects.filter(state="done").count() == 20
+
+
+NEVER_AT_THE_END_OF_THE_QUEUE = RECORD.replace(
+    "next_at = clock_timestamp()", "next_at = recorded.next_at"
+)
+
+
+def chunk_of(rows: int, seconds: float) -> Chunk:
+    return Chunk(rows=rows, seconds=seconds)
+
+
+class TestPace:
+    def test_comes_to_as_many_rows_as_take_the_time_that_a_chunk_may(self) -> None:
+        pace, per_second = Pace(), 40_000
+
+        for _ in range(10):
+            pace.learn(chunk_of(pace.rows, pace.rows / per_second))
+
+        assert pace.rows == pytest.approx(per_second * CHUNK_SECONDS, rel=0.01)
+
+    def test_goes_down_at_once_where_the_database_is_slow(self) -> None:
+        pace = Pace(rows=8_000)
+
+        pace.learn(chunk_of(8_000, 10 * CHUNK_SECONDS))
+
+        assert pace.rows == 2_000
+
+    def test_learns_nothing_from_a_small_chunk_that_was_quick(self) -> None:
+        pace = Pace(rows=8_000)
+
+        pace.learn(chunk_of(3, 0.001))
+
+        assert pace.rows == 8_000
+
+    def test_has_bounds(self) -> None:
+        fast, slow = Pace(), Pace()
+
+        for _ in range(20):
+            fast.learn(chunk_of(fast.rows, 0))
+            slow.learn(chunk_of(slow.rows, 60))
+
+        assert (fast.rows, slow.rows) == (MOST_ROWS, cascade.FEWEST_ROWS)
