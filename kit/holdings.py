@@ -244,12 +244,10 @@ class Holdings:
                 return deleted, Position(table, place)
         return {}, Position(table, FIRST)
 
-    def entombed(self, owner_ids: Collection[UUID]) -> set[UUID]:
-        """Those of the owners who have a tombstone here."""
-        entombed = self.owners._default_manager.filter(
-            id__in=owner_ids, tombstoned_at__isnull=False
-        )
-        return set(entombed.values_list("id", flat=True))
+    def entombed(self, owner_ids: Collection[UUID]) -> dict[UUID, int]:
+        """Those of the owners who have a tombstone here, and how many rows each has lost."""
+        owners = self.owners._default_manager.filter(id__in=owner_ids)
+        return dict(owners.exclude(tombstoned_at=None).values_list("id", "purged_rows"))
 
     def is_purged(self, owner_id: UUID) -> bool:
         """Whether everything of this owner was deleted here, for good."""

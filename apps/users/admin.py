@@ -20,6 +20,7 @@ from django.utils.html import format_html, format_html_join
 from apps.users.errors import UserNotFound
 from apps.users.events import user_changed
 from apps.users.models import Deletion, DeletionStep, Session, Token, User, UserChange
+from apps.users.operations.certificates import verify_deletions
 from apps.users.operations.deletions import (
     cancel_deletion,
     pause_deletion,
@@ -197,7 +198,11 @@ class UserChangeAdmin(AboutUser):
 
 class DeletionSteps(admin.TabularInline):
     model = DeletionStep
-    readonly_fields = ["app", "state", "deleted", "total", "started_at", "finished_at"]
+    fields = (
+        *("app", "state", "deleted", "total", "started_at", "finished_at"),
+        *("failures", "retry_at", "last_error"),
+    )
+    readonly_fields = fields
     extra = 0
     can_delete = False
 
@@ -213,7 +218,8 @@ class DeletionAdmin(AboutUser):
         "id",
         "user_link",
         "state",
-        "percent",
+        "bar",
+        "outlook",
         "requested_at",
         "starts_at",
         "finished_at",
@@ -223,7 +229,8 @@ class DeletionAdmin(AboutUser):
         "id",
         "user_link",
         "state",
-        "percent",
+        "bar",
+        "outlook",
         "requested_at",
         "starts_at",
         "finished_at",
@@ -232,14 +239,16 @@ class DeletionAdmin(AboutUser):
     search_fields = ["=id", "=user_id"]
     ordering = ["-requested_at"]
     inlines = [DeletionSteps]
-    actions = ["pause", "resume", "cancel"]
+    actions = ["pause", "resume", "cancel", "verify"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Deletion]:
         return super().get_queryset(request).prefetch_related("steps")
 
     @admin.display(description="progress")
-    def percent(self, deletion: Deletion) -> str:
-        return f"{deletion.progress:.0%}"
+    def bar(self, deletion: Deletion) -> str:
+        progress = deletion.progress
+        bar = '<progress max="1" value="{}">{}</progress> {}'
+        return format_html(bar, f"{progress:.3f}", f"{progress:.0%}", f"{progress:.0%}")
 
     def has_steer_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("users.change_deletion")
@@ -255,6 +264,17 @@ class DeletionAdmin(AboutUser):
     @admin.action(permissions=["steer"], description="Cancel selected deletions, if not begun")
     def cancel(self, request: HttpRequest, queryset: QuerySet[Deletion]) -> None:
         self._steer(request, queryset, cancel_deletion)
+
+    @admin.action(description="Verify the certificates of selected deletions")
+    def verify(self, request: HttpRequest, queryset: QuerySet[Deletion]) -> None:
+        """Against every database, as they are now."""
+        verified = verify_deletions(deletion_ids=[deletion.id for deletion in queryset])
+        for deletion_id, faults in verified.items():
+            for fault in faults:
+                self.message_user(request, f"Deletion {deletion_id}: {fault}.", messages.ERROR)
+        hold = sum(not faults for faults in verified.values())
+        told = f"Certificates that hold: {hold}. Not done yet: {len(queryset) - len(verified)}."
+        self.message_user(request, told, messages.SUCCESS)
 
     def _steer(
         self,

@@ -5,7 +5,7 @@ The feed is written by the database: a trigger on the users' table (migration
 """
 
 import uuid
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractUser
@@ -174,6 +174,18 @@ class Deletion(models.Model):
         return sum(filter(None, rates)) or None
 
     @property
+    def outlook(self) -> str:
+        """In words: how much is left, how fast it goes, how long it will take, what is wrong."""
+        words = [] if self.rows_left in (None, 0) else [f"{self.rows_left:,} rows left"]
+        if self.rows_per_second is not None:
+            words.append(f"{self.rows_per_second:,.0f} a second")
+        if self.seconds_left is not None:
+            words.append(f"{timedelta(seconds=round(self.seconds_left))} to go")
+        failing = [step for step in self.steps.all() if step.retry_at]
+        words += [f"{step.app} failed {step.failures} time(s)" for step in failing]
+        return ", ".join(words) if self.state in self.OPEN else ""
+
+    @property
     def seconds_left(self) -> float | None:
         """At this rate; None where there is none, or where it is not known how much is left."""
         if self.rows_left is None or self.rows_per_second is None:
@@ -245,4 +257,4 @@ class DeletionStep(models.Model):
     @property
     def retry_at(self) -> datetime | None:
         """When it is tried again, after it has failed."""
-        return self.next_at if self.failures else None
+        return self.next_at if self.failures and self.state != self.State.DONE else None

@@ -112,6 +112,12 @@ def get_deletion(deletion_id: UUID) -> Deletion:
         raise DeletionNotFound from None
 
 
+def list_deletions(state: str | None = None) -> QuerySet[Deletion]:
+    """Deletions in this state, or all that have not ended; the newest first, with their steps."""
+    deletions = Deletion.objects.filter(state__in=[state] if state else Deletion.OPEN)
+    return deletions.prefetch_related("steps").order_by("-requested_at", "id")
+
+
 def find_open_deletion(user_id: UUID) -> Deletion | None:
     """The deletion of this account that is scheduled or under way."""
     open_ones = Deletion.objects.filter(user_id=user_id, state__in=Deletion.OPEN)

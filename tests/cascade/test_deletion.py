@@ -183,7 +183,8 @@ class TestCascade:
         under_way = [each for each in seen if each.rows_per_second]
         assert len(under_way) > 5
         for each in under_way:
-            assert each.rows_left and each.rows_per_second
+            assert each.rows_left is not None
+            assert each.rows_per_second
             assert each.seconds_left == pytest.approx(each.rows_left / each.rows_per_second)
 
 

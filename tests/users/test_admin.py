@@ -15,8 +15,9 @@ from django.utils import timezone
 from apps.users import public as users
 from apps.users.admin import UserAdmin
 from apps.users.events import user_changed
-from apps.users.models import Deletion, Session, Token, User, UserChange
+from apps.users.models import Deletion, DeletionStep, Session, Token, User, UserChange
 from apps.users.operations.deletions import request_deletion
+from tasks import cascade
 from tests.clients import client_of
 from tests.factories import PASSWORD, UserFactory
 from tests.people import EVERYWHERE
@@ -307,6 +308,34 @@ class TestDeletion:
 
         act(browser, "resume", deletion)
         assert Deletion.objects.get().state == "running"
+
+    def test_shows_a_progress_bar_and_the_last_error(self, browser: Client) -> None:
+        deletion = scheduled()
+        steps = DeletionStep.objects.filter(deletion=deletion)
+        Deletion.objects.update(state=Deletion.State.RUNNING)
+        steps.update(state="running", total=4_000, deleted=1_000, rate=50)
+        steps.filter(app="todos").update(failures=3, last_error="the disk is <full>")
+
+        page, rows = browser.get(page_of(deletion)).text, browser.get(rows_page(Deletion)).text
+
+        assert "the disk is &lt;full&gt;" in page
+        for text in (page, rows):
+            assert '<progress max="1" value="0.250">25%</progress> 25%' in text
+            assert "6,000 rows left, 100 a second, 0:01:00 to go, todos failed 3 time(s)" in text
+
+    @pytest.mark.django_db(databases=EVERYWHERE, transaction=True)
+    def test_certificates_are_verified(self, browser: Client) -> None:
+        deletion, other = scheduled(), scheduled()
+        Deletion.objects.filter(id=other.id).update(state=Deletion.State.PAUSED)
+        Deletion.objects.update(starts_at=timezone.now())
+        cascade.advance_deletions()
+
+        page = act(browser, "verify", deletion, other).text
+        assert "Certificates that hold: 1. Not done yet: 1." in page
+
+        User.objects.create(id=deletion.user_id, username="revenant")
+        page = act(browser, "verify", deletion).text
+        assert f"Deletion {deletion.id}: the account is there." in page
 
     def test_says_what_its_state_does_not_allow(self, browser: Client) -> None:
         deletion = scheduled()

@@ -38,6 +38,9 @@ class TestDeleteUser:
             "starts_at",
             "finished_at",
             "progress",
+            "rows_left",
+            "rows_per_second",
+            "seconds_left",
             "steps",
             "certificate",
         }
@@ -53,6 +56,7 @@ class TestDeleteUser:
                 "total": None,
                 "started_at": None,
                 "finished_at": None,
+                "retry_at": None,
             }
             for app in STEPS
         ]

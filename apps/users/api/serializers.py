@@ -81,9 +81,13 @@ class DeletionStepSerializer(serializers.ModelSerializer[DeletionStep]):
         allow_null=True, help_text="Null until this app has been looked at."
     )
 
+    retry_at = serializers.DateTimeField(
+        allow_null=True, help_text="Null unless the step has failed: when it is tried again."
+    )
+
     class Meta:
         model = DeletionStep
-        fields = ["app", "state", "deleted", "total", "started_at", "finished_at"]
+        fields = ["app", "state", "deleted", "total", "started_at", "finished_at", "retry_at"]
 
 
 class CertificateSerializer(serializers.Serializer[Any]):
@@ -96,6 +100,15 @@ class CertificateSerializer(serializers.Serializer[Any]):
 
 class DeletionSerializer(serializers.ModelSerializer[Deletion]):
     progress = serializers.FloatField(min_value=0, max_value=1)
+    rows_left = serializers.IntegerField(
+        allow_null=True, help_text="Null until every app has been looked at."
+    )
+    rows_per_second = serializers.FloatField(
+        allow_null=True, help_text="As of late; null while nothing is being deleted."
+    )
+    seconds_left = serializers.FloatField(
+        allow_null=True, help_text="At this rate; null while there is none."
+    )
     steps = DeletionStepSerializer(many=True)
     certificate = serializers.SerializerMethodField()
 
@@ -109,6 +122,9 @@ class DeletionSerializer(serializers.ModelSerializer[Deletion]):
             "starts_at",
             "finished_at",
             "progress",
+            "rows_left",
+            "rows_per_second",
+            "seconds_left",
             "steps",
             "certificate",
         ]
