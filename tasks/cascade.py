@@ -20,6 +20,7 @@ from apps.users import public as users
 from apps.users.public import DueStep, StepReport
 from kit import holdings
 from kit.holdings import START, Chunk, Holdings, NotEntombed, Position
+from tasks.following import heed_a_restore
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +38,10 @@ def advance_deletions() -> bool:
     Does nothing while another worker is at it.
     """
     with users.working_alone() as alone:
-        return alone and Look().work(seconds=LOOK_SECONDS)
+        if not alone:
+            return False
+        heed_a_restore()
+        return Look().work(seconds=LOOK_SECONDS)
 
 
 @dataclass

@@ -16,7 +16,11 @@ from apps.users.operations.cascading import (
     reopen_steps,
     working_alone,
 )
-from apps.users.operations.deletions import reopen_deletion
+from apps.users.operations.deletions import (
+    postpone_deletions,
+    reopen_deletion,
+    resume_deletion_of,
+)
 from apps.users.operations.signing_in import clear_expired_sign_ins
 from apps.users.queries import (
     DueStep,
@@ -27,6 +31,9 @@ from apps.users.queries import (
     find_user_id,
     list_deleted,
     list_due_steps,
+    list_paused_steps,
+    list_scheduled,
+    list_under_way,
     list_worked_off,
 )
 
@@ -44,11 +51,16 @@ __all__ = [
     "finish_deletions",
     "list_deleted",
     "list_due_steps",
+    "list_paused_steps",
+    "list_scheduled",
+    "list_under_way",
     "list_worked_off",
     "open_account",
+    "postpone_deletions",
     "record_steps",
     "reopen_deletion",
     "reopen_steps",
+    "resume_deletion_of",
     "working_alone",
 ]
 

@@ -188,6 +188,25 @@ def count_open_deletions() -> OpenDeletions:
     )
 
 
+def list_scheduled() -> list[UUID]:
+    """Whose deletion is in its grace period."""
+    scheduled = Deletion.objects.filter(state=Deletion.State.SCHEDULED)
+    return list(scheduled.order_by("starts_at").values_list("user_id", flat=True))
+
+
+def list_paused_steps(app: str) -> list[UUID]:
+    """Whose deletion is paused before this app was done, as far as is known here."""
+    undone = DeletionStep.objects.filter(app=app, state__in=DeletionStep.UNDONE)
+    paused = undone.filter(deletion__state=Deletion.State.PAUSED)
+    return list(paused.values_list("deletion__user_id", flat=True))
+
+
+def list_under_way(user_ids: Collection[UUID]) -> set[UUID]:
+    """Those of `user_ids` whose deletion has begun and is not done."""
+    deletions = Deletion.objects.filter(user_id__in=user_ids, state__in=BEGUN)
+    return set(deletions.values_list("user_id", flat=True))
+
+
 def list_deleted(user_ids: Collection[UUID]) -> set[UUID]:
     """Those of `user_ids` whose deletion has begun or is done."""
     irrevocable = (*BEGUN, Deletion.State.DONE)

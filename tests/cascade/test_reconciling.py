@@ -1,13 +1,16 @@
 """What reconciling finds when one database was put back to an older state."""
 
+from typing import Any
 from uuid import UUID
 
 import pytest
 
 from apps.todos.models import Owner as TodoOwner
 from apps.todos.models import Todo
+from apps.todos.owners import TODOS
+from apps.users.errors import WrongDeletionState
 from apps.users.models import Deletion, User
-from apps.users.operations.deletions import request_deletion
+from apps.users.operations.deletions import cancel_deletion, request_deletion
 from kit import holdings
 from tasks import cascade, reconciling
 from tasks.reconciling import REMAINS, RENAMED, RETURNED, UNKNOWN, Finding
@@ -99,6 +102,34 @@ class TestReconcile:
 
         assert found(findings) == {(UNKNOWN, "todos", stray.id), (UNKNOWN, "counter", stray.id)}
         assert rows_left(stray.id) == {"todos": 5, "counter": 6, "users": 0}
+
+    def test_deletes_rows_of_one_whom_only_another_app_knows_to_be_deleted(self) -> None:
+        """Created and being deleted when the users were put back, who know nothing of it."""
+        stray = settle("stray")
+        TODOS.entomb(stray.id)
+        while not TODOS.purge_chunk(stray.id).finished:
+            pass
+        with feed_asleep():
+            User.objects.filter(id=stray.id).delete()
+
+        findings = reconciling.reconcile()
+        while cascade.advance_deletions():
+            pass
+
+        assert found(findings) == {(REMAINS, "counter", stray.id)}
+        assert rows_left(stray.id) == {"todos": 0, "counter": 0, "users": 0}
+
+    def test_begins_at_once_what_was_put_back_to_its_grace_period(self, settings: Any) -> None:
+        settings.DELETION_GRACE_SECONDS = 3_600
+        leaver = settle("leaver")
+        deletion = request_deletion(user_id=leaver.id)
+        TODOS.entomb(leaver.id)
+
+        reconciling.reconcile()
+
+        assert Deletion.objects.get(id=deletion.id).state == "running"
+        with pytest.raises(WrongDeletionState):
+            cancel_deletion(deletion_id=deletion.id)
 
     def test_writes_a_name_again_that_the_feed_did_not_bring(self) -> None:
         citizen = settle("before")

@@ -4,8 +4,9 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from apps.todos.models import Owner
-from apps.users.models import User
-from tests.people import EVERYWHERE, feed_asleep, follow_feed, settle
+from apps.users.models import Deletion, User
+from tasks import cascade
+from tests.people import EVERYWHERE, feed_asleep, follow_feed, rows_left, settle
 
 pytestmark = pytest.mark.django_db(databases=EVERYWHERE, transaction=True)
 
@@ -18,7 +19,10 @@ class TestReconcileCommand:
 
         call_command("reconcile")
 
-        assert f"todos: a name was out of date: {citizen.id}" in capsys.readouterr().out
+        assert (
+            f"todos: a name was out of date: {citizen.id}: is written again"
+            in capsys.readouterr().out
+        )
         assert Owner.objects.get().username == "before"
 
     def test_only_says_it_in_a_dry_run(self) -> None:
@@ -38,3 +42,23 @@ class TestReconcileCommand:
 
         with pytest.raises(CommandError):
             call_command("reconcile")
+
+    def test_deletes_whom_nobody_knows_where_a_person_says_so(self) -> None:
+        stray, other = settle("stray"), settle("other")
+        with feed_asleep():
+            User.objects.filter(id=stray.id).delete()
+
+        call_command("reconcile", "--delete-unknown", str(stray.id))
+        while cascade.advance_deletions():
+            pass
+
+        assert rows_left(stray.id) == {"todos": 0, "counter": 0, "users": 0}
+        assert rows_left(other.id)["users"] == 1
+
+    def test_deletes_nobody_who_is_known(self) -> None:
+        citizen = settle("citizen")
+
+        with pytest.raises(CommandError, match="nothing was deleted"):
+            call_command("reconcile", "--delete-unknown", str(citizen.id))
+
+        assert not Deletion.objects.exists()

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import IntegrityError
+from django.db.models.functions import Greatest
 from django.utils import timezone
 
 from apps.users.errors import UserNotFound, WrongDeletionState
@@ -108,6 +109,24 @@ def resume_deletion(*, deletion_id: UUID) -> Deletion:
         deletion = _move(deletion_id, [State.PAUSED], State.RUNNING)
         after_commit(ALIAS, lambda: deletion_requested.send(Deletion))
     return deletion
+
+
+def resume_deletion_of(*, user_id: UUID) -> None:
+    """Let this user's deletion go on, if it is paused."""
+    paused = Deletion.objects.filter(user_id=user_id, state=State.PAUSED)
+    for deletion_id in paused.values_list("id", flat=True):
+        resume_deletion(deletion_id=deletion_id)
+
+
+def postpone_deletions() -> int:
+    """Begin every grace period anew; says how many are running.
+
+    For users that were put back to a backup, which does not know what was cancelled since.
+    """
+    earliest = timezone.now() + timedelta(seconds=settings.DELETION_GRACE_SECONDS)
+    with durable(ALIAS):
+        scheduled = Deletion.objects.filter(state=State.SCHEDULED)
+        return scheduled.update(starts_at=Greatest("starts_at", earliest))
 
 
 def retry_deletion(*, deletion_id: UUID) -> Deletion:
