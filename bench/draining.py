@@ -30,7 +30,7 @@ def drain(epis: Instance, rows: int) -> Drained:
     committed to the value that has all of them in it.
     """
     before = ledger.value(epis.database, epis.counter)
-    consumer = epis.consumer()
+    consumer = epis.worker("counter")
 
     def rss() -> int:
         return max(process.memory_info().rss for process in consumer)

