@@ -12,14 +12,18 @@ PATH = "/api/todos/"
 class OtherUser:
     """Use as a context: the instance's account does both, over and over, each in a thread."""
 
-    def __init__(self, epis: Instance) -> None:
+    def __init__(self, epis: Instance, answers_ms: dict[str, list[float]]) -> None:
         self._epis = epis
         self._over = threading.Event()
-        self.answers_ms: dict[str, list[float]] = {"list": [], "create": []}
+        self._answers_ms = answers_ms  # is added to
         self._threads = [
             threading.Thread(target=self._repeat, args=("list", self._list)),
             threading.Thread(target=self._repeat, args=("create", self._create)),
         ]
+
+    @staticmethod
+    def answers() -> dict[str, list[float]]:
+        return {"list": [], "create": []}
 
     def __enter__(self) -> "OtherUser":
         for thread in self._threads:
@@ -41,4 +45,4 @@ class OtherUser:
         while not self._over.is_set():
             sent = time.monotonic()
             ask()
-            self.answers_ms[what].append((time.monotonic() - sent) * 1000)
+            self._answers_ms[what].append((time.monotonic() - sent) * 1000)

@@ -254,17 +254,24 @@ class Holdings:
         purged = self.owners._default_manager.filter(id=owner_id, purged_at__isnull=False)
         return purged.exists()
 
+    def rows_of(self, owner_ids: Collection[UUID]) -> dict[UUID, int]:
+        """How many rows this app holds for each of the owners."""
+        return self._count(owner_ids, BY_INDEX)
+
     def rows_left(self, owner_ids: Collection[UUID]) -> dict[UUID, int]:
-        """How many rows this app holds for each of the owners, most of them just deleted."""
-        with durable(self.alias):
-            with connections[self.alias].cursor() as cursor:
-                cursor.execute(BY_INDEX)
-                cursor.execute(BY_PAGE)
-            return count_rows(self.tables, self.alias, owner_ids)
+        """The same, where most of them were deleted a moment ago."""
+        return self._count(owner_ids, BY_INDEX, BY_PAGE)
 
     def count(self, owner_id: UUID) -> int:
         """How many rows this app holds for the owner."""
         return count_rows(self.tables, self.alias, [owner_id])[owner_id]
+
+    def _count(self, owner_ids: Collection[UUID], *plans: str) -> dict[UUID, int]:
+        with durable(self.alias):
+            with connections[self.alias].cursor() as cursor:
+                for plan in plans:
+                    cursor.execute(plan)
+            return count_rows(self.tables, self.alias, owner_ids)
 
     def is_reachable(self) -> bool:
         """Whether this app's database answers. A connection that broke is replaced."""

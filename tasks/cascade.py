@@ -28,7 +28,7 @@ CHUNK_SECONDS = 0.1
 LOOK_SECONDS = 3.0  # how long one look keeps a worker before it asks for another
 ROUND_SECONDS = 0.5  # how old a list of what is due may be: who pauses a deletion waits so long
 MOST_DELETIONS = 500  # worked on at a time
-FIRST_ROWS, FEWEST_ROWS, MOST_ROWS = 1_000, 50, 100_000
+FIRST_ROWS, FEWEST_ROWS, MOST_ROWS = 2_000, 50, 250_000
 GROWTH = 4  # of a chunk to the next, at most
 
 
@@ -64,6 +64,7 @@ class Look:
 
     paces: dict[str, Pace] = field(default_factory=lambda: defaultdict(Pace))
     positions: dict[tuple[str, UUID], Position] = field(default_factory=dict)
+    has_ended_steps: bool = True  # so that deletions may be ready to be finished
 
     def work(self, *, seconds: float) -> bool:
         deadline = time.monotonic() + seconds
@@ -75,7 +76,10 @@ class Look:
     def work_a_round(self) -> bool:
         """Give everybody due one turn. False if there was nothing to do."""
         begun = users.begin_due_deletions(limit=MOST_DELETIONS)
-        return any([begun, self._work_steps(), _finish()])
+        worked = self._work_steps()
+        # Once more behind those it has finished: there may be more than it takes at a time.
+        self.has_ended_steps = self.has_ended_steps and _finish()
+        return bool(begun or worked or self.has_ended_steps)
 
     def _work_steps(self) -> bool:
         deadline = time.monotonic() + ROUND_SECONDS
@@ -136,6 +140,7 @@ class Look:
         ids = [step.user_id for step in group]
         chunk = self._purge(held, ids)
         self.paces[held.app].learn(chunk)
+        self.has_ended_steps |= chunk.finished
         users.record_steps(
             reports=[_report(step, chunk.deleted[step.user_id], chunk.finished) for step in group]
         )
@@ -157,7 +162,7 @@ class Look:
 def _entomb_and_count(held: Holdings, steps: Sequence[DueStep]) -> list[DueStep]:
     ids = [step.user_id for step in steps]
     lost = held.entomb(*ids)
-    left = held.rows_left(ids)
+    left = held.rows_of(ids)
     return [
         replace(step, deleted=lost[step.user_id], total=lost[step.user_id] + left[step.user_id])
         for step in steps

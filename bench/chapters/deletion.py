@@ -16,7 +16,7 @@ from bench.report import Section, Table, Target, spread, times
 
 NAME = "deletion"
 MOST_ROUNDS = 3
-SHARES = (1, 10, 100)  # over how many accounts the same number of todos is spread
+SHARES = (10, 100)  # over how many accounts the same number of todos is spread
 TODOS_EACH = 10
 OTHERS_TODOS = 1_000
 MOST_TO_RAW, MOST_TO_CASCADE = 2.0, 0.2
@@ -36,9 +36,9 @@ until it ends, and tells nobody how far it is.
 Something listens for todos that are deleted, as a search engine's index or an audit log does, so \
 Django fetches them all; where nobody listens, and nothing points to them, it sends (a).
 
-Memory is by how much the largest process of the worker grew meanwhile; of (b), what its process \
-had in all. *Somebody else* lists todos and creates them all the while, one request after the \
-other: for {seconds} s before, and during epis' deletion.
+Memory is by how much a process of the worker grew meanwhile, at most; of (b), what its process \
+had in all. *Somebody else* lists todos and creates them, one request after the other each, for \
+{seconds} s, and then during another deletion of {todos:,} todos.
 
 *The same todos in more accounts*: {todos:,} in all, in accounts that are all deleted at one \
 moment. *Small ones*: {accounts:,} accounts with {each} todos each, at one moment."""
@@ -49,29 +49,28 @@ def measure(plan: Plan, say: Say) -> dict[str, Any]:
     measured: dict[str, list[dict[str, float]]] = {name: [] for name in LABELS}
     shared: dict[str, list[dict[str, float]]] = {str(number): [] for number in SHARES}
     small: list[dict[str, float]] = []
-    before: dict[str, list[float]] = {"list": [], "create": []}
-    during: dict[str, list[float]] = {"list": [], "create": []}
+    before, during = OtherUser.answers(), OtherUser.answers()
     with Instance(plan) as epis:
-        me = epis.call("GET", "/api/users/me/")["id"]
-        add_todos(epis, [me], OTHERS_TODOS)
-        _epis(epis, plan.todos // 100, {"list": [], "create": []})  # to warm up
+        add_todos(epis, [epis.call("GET", "/api/users/me/")["id"]], OTHERS_TODOS)
+        _epis(epis, 1, plan.todos // 100)  # to warm up
         arms: dict[str, Callable[[], dict[str, float]]] = {
             "raw": lambda: _raw(epis, plan.todos),
             "cascade": lambda: cascade.measure(epis, plan.todos),
-            "epis": lambda: _epis(epis, plan.todos, during),
+            "epis": lambda: _epis(epis, 1, plan.todos),
         }
         for number in range(rounds):
-            _ask(epis, plan.seconds, before)
             for name in rotated(list(arms), number):
-                measured[name].append(arms[name]())
-                say(f"round {number + 1} of {rounds}: {name}: {measured[name][-1]}")
+                done = arms[name]()
+                measured[name].append(done)
+                say(f"round {number + 1} of {rounds}: {LABELS[name]}: {done['seconds']:.2f} s")
             for share in SHARES:
-                seconds = _share(epis, share, plan.todos // share)
-                shared[str(share)].append({"seconds": seconds})
-                say(f"round {number + 1} of {rounds}: {share} account(s): {seconds:.2f} s")
-            seconds = _share(epis, plan.accounts, TODOS_EACH)
-            small.append({"per_second": plan.accounts / seconds})
-            say(f"round {number + 1} of {rounds}: {plan.accounts / seconds:,.0f} small ones/s")
+                done = _epis(epis, share, plan.todos // share)
+                shared[str(share)].append(done)
+                say(f"round {number + 1} of {rounds}: {share} accounts: {done['seconds']:.2f} s")
+            _beside_somebody_else(epis, plan, before, during)
+            done = _epis(epis, plan.accounts, TODOS_EACH)
+            small.append({"per_second": plan.accounts / done["seconds"]})
+            say(f"round {number + 1} of {rounds}: {small[-1]['per_second']:,.0f} small ones/s")
     return {
         "todos": plan.todos,
         "accounts": plan.accounts,
@@ -103,9 +102,10 @@ def _raw(epis: Instance, todos: int) -> dict[str, float]:
     return {"seconds": time.monotonic() - began}
 
 
-def _epis(epis: Instance, todos: int, answers_ms: dict[str, list[float]]) -> dict[str, float]:
-    user_ids = add_accounts(epis, 1)
-    add_todos(epis, user_ids, todos)
+def _epis(epis: Instance, number: int, each: int) -> dict[str, float]:
+    """Delete so many accounts with so many todos each. Memory is the worker's growth, in bytes."""
+    user_ids = add_accounts(epis, number)
+    add_todos(epis, user_ids, each)
     worker = epis.worker("background")
     before = {process.pid: process.memory_info().rss for process in worker}
     peak = dict(before)
@@ -114,24 +114,19 @@ def _epis(epis: Instance, todos: int, answers_ms: dict[str, list[float]]) -> dic
         for process in worker:
             peak[process.pid] = max(peak[process.pid], process.memory_info().rss)
 
-    with OtherUser(epis) as other:
-        seconds = delete_at_once(epis, user_ids, meanwhile=look)
-    for what, answers in other.answers_ms.items():
-        answers_ms[what] += answers
+    seconds = delete_at_once(epis, user_ids, meanwhile=look)
     return {"seconds": seconds, "memory": max(peak[pid] - before[pid] for pid in before)}
 
 
-def _ask(epis: Instance, seconds: int, answers_ms: dict[str, list[float]]) -> None:
-    with OtherUser(epis) as other:
-        time.sleep(seconds)
-    for what, answers in other.answers_ms.items():
-        answers_ms[what] += answers
-
-
-def _share(epis: Instance, number: int, each: int) -> float:
-    user_ids = add_accounts(epis, number)
-    add_todos(epis, user_ids, each)
-    return delete_at_once(epis, user_ids)
+def _beside_somebody_else(
+    epis: Instance, plan: Plan, before: dict[str, list[float]], during: dict[str, list[float]]
+) -> None:
+    user_ids = add_accounts(epis, 1)
+    add_todos(epis, user_ids, plan.todos)
+    with OtherUser(epis, before):
+        time.sleep(plan.seconds)
+    with OtherUser(epis, during):
+        delete_at_once(epis, user_ids)
 
 
 def report(raw: dict[str, Any]) -> Section:
@@ -142,7 +137,7 @@ def report(raw: dict[str, Any]) -> Section:
     held = Figure.of([each / MEGABYTE for each in memory["cascade"]])
     per_row = {
         share: Figure.of([each["seconds"] / raw["todos"] * 1e6 for each in rounds])
-        for share, rounds in raw["shared"].items()
+        for share, rounds in {"1": raw["epis"], **raw["shared"]}.items()
     }
     small = Figure.of(column(raw["small"], "per_second"))
     medians = [figure.median for figure in per_row.values()]

@@ -103,8 +103,8 @@ def begin_due_deletions(*, limit: int) -> int:
     with durable(ALIAS):
         due = Deletion.objects.filter(state=State.SCHEDULED, starts_at__lte=timezone.now())
         locked = due.order_by("starts_at", "id").select_for_update().values_list("id", flat=True)
-        chosen = Deletion.objects.filter(id__in=list(locked[:limit]))
-        return chosen.update(state=State.RUNNING)
+        ids = list(locked[:limit])
+        return Deletion.objects.filter(id__in=ids).update(state=State.RUNNING) if ids else 0
 
 
 def record_steps(*, reports: Sequence[StepReport]) -> None:
