@@ -10,7 +10,7 @@ So a table needs an index that begins with its foreign key and `id`, and its ids
 """
 
 from collections.abc import Collection, Sequence
-from functools import cached_property
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -43,48 +43,101 @@ class Place(NamedTuple):
 FIRST, LAST = Place(LOWEST, LOWEST), Place(HIGHEST, HIGHEST)
 
 
+@dataclass(frozen=True)
+class Statements:
+    """The SQL for one table. `owners_of_rows` gives the owner of each row they have."""
+
+    owners_of_rows: str
+    delete_all: str  # returning the owner of each row
+    find_end: str  # of the next so many rows of one owner
+    delete_range: str
+
+
+def _of_owners(table: str, owner: str) -> Statements:
+    """For a table whose rows point to their owner, in the column `owner`."""
+    return Statements(
+        owners_of_rows=f"""
+            SELECT {owner} AS owner_id FROM {table} WHERE {owner} = ANY(%(owners)s::uuid[])
+        """,
+        delete_all=f"""
+            DELETE FROM {table} WHERE {owner} = ANY(%(owners)s::uuid[])
+            RETURNING {owner} AS owner_id
+        """,
+        find_end=f"""
+            SELECT {owner}, id FROM {table} WHERE {owner} = %(owner)s AND id > %(after)s
+            ORDER BY id OFFSET %(rows)s - 1 LIMIT 1
+        """,
+        delete_range=f"""
+            DELETE FROM {table}
+            WHERE {owner} = %(owner)s AND id > %(after)s AND id <= %(last)s
+        """,
+    )
+
+
+def _of_parents(table: str, parent: str, parents: str, owner: str) -> Statements:
+    """For one whose rows point to a row of `parents`, which points to the owner."""
+    theirs = (
+        f"SELECT id, {owner} AS owner_id FROM {parents} WHERE {owner} = ANY(%(owners)s::uuid[])"
+    )
+    return Statements(
+        owners_of_rows=f"""
+            SELECT parent.owner_id FROM ({theirs}) AS parent
+            JOIN {table} AS held ON held.{parent} = parent.id
+        """,
+        delete_all=f"""
+            DELETE FROM {table} AS held USING ({theirs}) AS parent
+            WHERE held.{parent} = parent.id
+            RETURNING parent.owner_id
+        """,
+        find_end=f"""
+            SELECT parent.id, held.id
+            FROM (SELECT id FROM {parents} WHERE {owner} = %(owner)s AND id >= %(parent)s
+                  ORDER BY id) AS parent
+            CROSS JOIN LATERAL (
+                SELECT id FROM {table}
+                WHERE {parent} = parent.id
+                  AND id > CASE WHEN parent.id = %(parent)s THEN %(after)s ELSE %(lowest)s END
+                ORDER BY id
+                LIMIT %(rows)s
+            ) AS held
+            OFFSET %(rows)s - 1 LIMIT 1
+        """,
+        delete_range=f"""
+            DELETE FROM {table} AS held USING {parents} AS parent
+            WHERE parent.{owner} = %(owner)s AND held.{parent} = parent.id
+              AND parent.id BETWEEN %(parent)s AND %(last_parent)s
+              AND held.id > CASE WHEN parent.id = %(parent)s THEN %(after)s ELSE %(lowest)s END
+              AND held.id <= CASE WHEN parent.id = %(last_parent)s
+                                  THEN %(last)s ELSE %(highest)s END
+        """,
+    )
+
+
 class Table:
     """One of an app's tables with rows of owners, found by the field path to the owner."""
 
     def __init__(self, model: type[models.Model], path: str, alias: str) -> None:
         self._alias = alias
-        self._name = model._meta.db_table
-        first, *others = path.split("__")
-        link = _foreign_key(model, first)
-        self._column = link.column
-        self._is_direct = not others
-        if others:
-            (second,) = others
-            parents, link = link.related_model, _foreign_key(link.related_model, second)
-            self._parents = (
-                f"SELECT id, {link.column} AS owner_id FROM {parents._meta.db_table} "
-                f"WHERE {link.column} = ANY(%(owners)s::uuid[])"
-            )
+        table = model._meta.db_table
+        link, *further = _links(model, path)
+        if further:
+            (owner,) = further
+            parents = link.related_model._meta.db_table
+            self.statements = _of_parents(table, link.column, parents, owner.column)
         else:
-            self._parents = "SELECT id, id AS owner_id FROM unnest(%(owners)s::uuid[]) AS id"
-
-    @property
-    def owners_of_rows(self) -> str:
-        """A query for the owner of each of the rows that the `owners` have here."""
-        return (
-            f"SELECT parent.owner_id FROM ({self._parents}) AS parent "
-            f"JOIN {self._name} AS held ON held.{self._column} = parent.id"
-        )
+            self.statements = _of_owners(table, link.column)
 
     def delete_all(self, owner_ids: Collection[UUID]) -> dict[UUID, int]:
         """Delete everything of these owners. How many rows that were, by owner."""
-        gone = self._fetch(
-            f"""
-            WITH gone AS (
-                DELETE FROM {self._name} AS held USING ({self._parents}) AS parent
-                WHERE held.{self._column} = parent.id
-                RETURNING parent.owner_id
+        with connections[self._alias].cursor() as cursor:
+            cursor.execute(
+                f"""
+                WITH gone AS ({self.statements.delete_all})
+                SELECT owner_id, count(*) FROM gone GROUP BY owner_id
+                """,
+                {"owners": list(owner_ids)},
             )
-            SELECT owner_id, count(*) FROM gone GROUP BY owner_id
-            """,
-            {"owners": list(owner_ids)},
-        )
-        return dict(gone)
+            return dict(cursor.fetchall())
 
     def delete_some(self, owner_id: UUID, *, after: Place, rows: int) -> tuple[int, Place]:
         """Delete the next rows of this owner. How many, and up to where; LAST: no more are left.
@@ -99,64 +152,27 @@ class Table:
             "lowest": LOWEST,
             "highest": HIGHEST,
         }
-        found = self._fetch(self._find_end, bounds | {"rows": rows})
-        end = Place(*found[0]) if found else LAST
         with connections[self._alias].cursor() as cursor:
+            cursor.execute(self.statements.find_end, bounds | {"rows": rows})
+            found = cursor.fetchone()
+            end = Place(*found) if found else LAST
             ends = {"last_parent": end.parent, "last": end.id}
-            cursor.execute(self._delete_range, bounds | ends)
+            cursor.execute(self.statements.delete_range, bounds | ends)
             return cursor.rowcount, end
 
-    @cached_property
-    def _find_end(self) -> str:
-        if self._is_direct:
-            return f"""
-            SELECT %(owner)s::uuid, id FROM {self._name}
-            WHERE {self._column} = %(owner)s AND id > %(after)s
-            ORDER BY id OFFSET %(rows)s - 1 LIMIT 1
-            """
-        return f"""
-        SELECT parent.id, held.id
-        FROM (SELECT id FROM ({self._parents}) AS parent WHERE id >= %(parent)s ORDER BY id)
-             AS parent
-        CROSS JOIN LATERAL (
-            SELECT id FROM {self._name}
-            WHERE {self._column} = parent.id
-              AND id > CASE WHEN parent.id = %(parent)s THEN %(after)s ELSE %(lowest)s END
-            ORDER BY id
-            LIMIT %(rows)s
-        ) AS held
-        OFFSET %(rows)s - 1 LIMIT 1
-        """
 
-    @cached_property
-    def _delete_range(self) -> str:
-        if self._is_direct:
-            return f"""
-            DELETE FROM {self._name}
-            WHERE {self._column} = %(owner)s AND id > %(after)s AND id <= %(last)s
-            """
-        return f"""
-        DELETE FROM {self._name} AS held USING ({self._parents}) AS parent
-        WHERE held.{self._column} = parent.id
-          AND parent.id BETWEEN %(parent)s AND %(last_parent)s
-          AND held.id > CASE WHEN parent.id = %(parent)s THEN %(after)s ELSE %(lowest)s END
-          AND held.id <= CASE WHEN parent.id = %(last_parent)s THEN %(last)s ELSE %(highest)s END
-        """
-
-    def _fetch(self, query: str, parameters: dict[str, Any]) -> list[Any]:
-        with connections[self._alias].cursor() as cursor:
-            cursor.execute(query, parameters)
-            rows: list[Any] = cursor.fetchall()
-            return rows
-
-
-def _foreign_key(model: type[models.Model], name: str) -> Any:
-    return model._meta.get_field(name)
+def _links(model: type[models.Model], path: str) -> list[Any]:
+    """The foreign keys on the way, the first of them the model's own."""
+    links: list[Any] = []
+    for name in path.split("__"):
+        links.append(model._meta.get_field(name))
+        model = links[-1].related_model
+    return links
 
 
 def count_rows(tables: Sequence[Table], alias: str, owner_ids: Collection[UUID]) -> dict[UUID, int]:
     """How many rows each of these owners has, in one look: some may be changing tables."""
-    each = " UNION ALL ".join(table.owners_of_rows for table in tables)
+    each = " UNION ALL ".join(table.statements.owners_of_rows for table in tables)
     with connections[alias].cursor() as cursor:
         cursor.execute(
             f"SELECT owner_id, count(*) FROM ({each}) AS row GROUP BY owner_id",
