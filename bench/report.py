@@ -68,11 +68,11 @@ class Section:
 INTRODUCTION = """\
 # Benchmarks
 
-What epis' counter does beside what its users would pick instead. `make bench` measures all of \
-this in one run and writes this page; [every round's raw figures](benchmarks.json) are beside it. \
-Figures are medians over the rounds, with the lowest and the highest in brackets. Arms that are \
-compared run in alternation on the same servers, in an order that turns with each round; a ratio \
-is the median of the rounds' own ratios."""
+What epis' counter, and its deletion of accounts, do beside what their users would pick instead. \
+`make bench` measures all of this in one run and writes this page; [every round's raw \
+figures](benchmarks.json) are beside it. Figures are medians over the rounds, with the lowest and \
+the highest in brackets. Arms that are compared run in alternation on the same servers, in an \
+order that turns with each round; a ratio is the median of the rounds' own ratios."""
 
 LIMITS = """\
 ## What these figures do not say
@@ -86,6 +86,7 @@ pays more than here; where it is free, less.
 here, and would be for the hot rows, which stop waiting for each other.
 - Loads last seconds. What hours of it do to the database (vacuum, checkpoints, a ledger that \
 outgrows memory) shows only in the part with the long ledger.
+- Deleted rows are dead, and stay until vacuum removes them, here as in any `DELETE`.
 - The alternatives do no more than count. They keep no receipt, no order, no history; (a), (c) \
 and (d) count twice what is sent twice, and (d) forgets what it had not yet written when it dies."""
 

@@ -28,7 +28,7 @@ CHUNK_SECONDS = 0.1
 LOOK_SECONDS = 3.0  # how long one look keeps a worker before it asks for another
 ROUND_SECONDS = 0.5  # how old a list of what is due may be: who pauses a deletion waits so long
 MOST_DELETIONS = 500  # worked on at a time
-FIRST_ROWS, FEWEST_ROWS, MOST_ROWS = 2_000, 50, 250_000
+FIRST_ROWS, FEWEST_ROWS, MOST_ROWS = 2_000, 50, 150_000
 GROWTH = 4  # of a chunk to the next, at most
 
 

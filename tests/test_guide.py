@@ -8,13 +8,12 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import quote
 
-import psycopg
 import pytest
 from django.conf import settings
-from django.db import connections
-from psycopg import sql
+
+from tests.databases import connected_to_server, create_database, drop_database
+from tests.tasks.conftest import url_of
 
 PROJECT = Path(__file__).resolve().parent.parent
 GUIDE = PROJECT / "docs" / "guides" / "adding-an-app.md"
@@ -85,28 +84,14 @@ print(held.count(leaver), held.count(stayer), User.objects.get().username)
 @pytest.fixture
 def urls(worker_id: str) -> Iterator[dict[str, str]]:
     """A database for each app, on the tests' server, by variable."""
-    named = connections["default"].settings_dict
     names = {variable: f"guide_{app}_{worker_id}" for app, variable in VARIABLES.items()}
-    user, password, host = (
-        quote(str(named[part]), safe="") for part in ("USER", "PASSWORD", "HOST")
-    )
-    with psycopg.connect(
-        host=named["HOST"],
-        port=named["PORT"],
-        user=named["USER"],
-        password=named["PASSWORD"],
-        dbname="postgres",
-        autocommit=True,
-    ) as server:
+    server_url, _, _ = url_of("default").rpartition("/")
+    with connected_to_server() as server:
         for name in names.values():
-            server.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-        yield {
-            variable: f"postgres://{user}:{password}@{host}:{named['PORT']}/{name}"
-            for variable, name in names.items()
-        }
+            create_database(server, name)
+        yield {variable: f"{server_url}/{name}" for variable, name in names.items()}
         for name in names.values():
-            drop = sql.SQL("DROP DATABASE {} WITH (FORCE)")
-            server.execute(drop.format(sql.Identifier(name)))
+            drop_database(server, name)
 
 
 @pytest.fixture

@@ -130,112 +130,110 @@ def _beside_somebody_else(
 
 
 def report(raw: dict[str, Any]) -> Section:
-    seconds = {name: column(raw[name], "seconds") for name in LABELS}
-    to = {name: ratio(seconds["epis"], seconds[name]) for name in ("raw", "cascade")}
-    memory = {name: column(raw[name], "memory") for name in ("cascade", "epis")}
-    grown = Figure.of([each / MEGABYTE for each in memory["epis"]])
-    held = Figure.of([each / MEGABYTE for each in memory["cascade"]])
-    per_row = {
-        share: Figure.of([each["seconds"] / raw["todos"] * 1e6 for each in rounds])
-        for share, rounds in {"1": raw["epis"], **raw["shared"]}.items()
-    }
-    small = Figure.of(column(raw["small"], "per_second"))
-    medians = [figure.median for figure in per_row.values()]
-    latency = raw["latency"]
     return Section(
         title="Deleting an account",
         text=TEXT.format(**raw),
-        tables=[
-            Table(
-                (f"{raw['todos']:,} todos", "seconds", "epis to it", "memory, MB"),
-                [
-                    [LABELS["epis"], spread(Figure.of(seconds["epis"]), 2), "", spread(grown, 1)],
-                    [
-                        LABELS["raw"],
-                        spread(Figure.of(seconds["raw"]), 2),
-                        times(to["raw"]),
-                        "",
-                    ],
-                    [
-                        LABELS["cascade"],
-                        spread(Figure.of(seconds["cascade"]), 2),
-                        times(to["cascade"]),
-                        spread(held),
-                    ],
-                ],
-            ),
-            Table(
-                ("somebody else, ms", "p50 before", "during", "p99 before", "during", "requests"),
-                [
-                    [
-                        what,
-                        f"{figures['before_p50_ms']:.1f}",
-                        f"{figures['during_p50_ms']:.1f}",
-                        f"{figures['before_p99_ms']:.1f}",
-                        f"{figures['during_p99_ms']:.1f}",
-                        f"{figures['before_requests']:,} and {figures['during_requests']:,}",
-                    ]
-                    for what, figures in latency.items()
-                ],
-            ),
-            Table(
-                (f"{raw['todos']:,} todos in all", "µs a row"),
-                [
-                    [_accounts(share, raw["todos"]), spread(figure, 2)]
-                    for share, figure in per_row.items()
-                ],
-            ),
-            Table(
-                ("small ones", "accounts/s"),
-                [[f"{raw['accounts']:,} with {raw['each']} todos each", spread(small)]],
-            ),
-        ],
+        tables=[_arms(raw), _somebody_else(raw), _spread_out(raw), _small(raw)],
         charts={
             "deletion": Chart(
                 f"An account with {raw['todos']:,} todos",
                 "seconds until all is gone",
                 [
-                    Bar(LABELS[name], Figure.of(seconds[name]), ours=name == "epis")
+                    Bar(LABELS[name], Figure.of(_seconds(raw, name)), ours=name == "epis")
                     for name in ("epis", "raw", "cascade")
                 ],
             )
         },
-        targets=[
-            Target(
-                f"{raw['todos']:,} todos, to {LABELS['raw']}",
-                to["raw"].median,
-                MOST_TO_RAW,
-                at_most=True,
-            ),
-            Target(
-                f"{raw['todos']:,} todos, to {LABELS['cascade']}",
-                to["cascade"].median,
-                MOST_TO_CASCADE,
-                at_most=True,
-            ),
-            Target(
-                "the worker's memory grows by", grown.median, MOST_MEMORY_MB, "MB", at_most=True
-            ),
-            *(
-                Target(
-                    f"somebody else's {what}, p99 during to before",
-                    figures["during_p99_ms"] / figures["before_p99_ms"],
-                    MOST_LATENCY,
-                    at_most=True,
-                )
-                for what, figures in latency.items()
-            ),
-            Target(
-                "cost of a row, the highest of three sizes to the lowest",
-                max(medians) / min(medians),
-                MOST_SPREAD,
-                at_most=True,
-            ),
-            Target("small accounts deleted", small.median, LEAST_PER_SECOND, unit="/s"),
-        ],
+        targets=_targets(raw),
     )
 
 
-def _accounts(share: str, todos: int) -> str:
-    number = int(share)
-    return f"{number} account{'s' if number > 1 else ''} of {todos // number:,}"
+def _seconds(raw: dict[str, Any], name: str) -> list[float]:
+    return column(raw[name], "seconds")
+
+
+def _to(raw: dict[str, Any], name: str) -> Figure:
+    return ratio(_seconds(raw, "epis"), _seconds(raw, name))
+
+
+def _memory_mb(raw: dict[str, Any], name: str) -> Figure:
+    return Figure.of([each / MEGABYTE for each in column(raw[name], "memory")])
+
+
+def _us_a_row(raw: dict[str, Any]) -> dict[str, Figure]:
+    """By the number of accounts."""
+    rounds = {"1": raw["epis"], **raw["shared"]}
+    return {
+        number: Figure.of([each / raw["todos"] * 1e6 for each in column(done, "seconds")])
+        for number, done in rounds.items()
+    }
+
+
+def _arms(raw: dict[str, Any]) -> Table:
+    rows = [
+        [
+            LABELS[name],
+            spread(Figure.of(_seconds(raw, name)), 2),
+            "" if name == "epis" else times(_to(raw, name)),
+            "" if name == "raw" else spread(_memory_mb(raw, name)),
+        ]
+        for name in ("epis", "raw", "cascade")
+    ]
+    return Table((f"{raw['todos']:,} todos", "seconds", "epis to it", "memory, MB"), rows)
+
+
+def _somebody_else(raw: dict[str, Any]) -> Table:
+    columns = ("somebody else, ms", "p50 before", "during", "p99 before", "during", "requests")
+    names = ("before_p50_ms", "during_p50_ms", "before_p99_ms", "during_p99_ms")
+    rows = [
+        [
+            what,
+            *(f"{figures[name]:.1f}" for name in names),
+            f"{figures['before_requests']:,} and {figures['during_requests']:,}",
+        ]
+        for what, figures in raw["latency"].items()
+    ]
+    return Table(columns, rows)
+
+
+def _spread_out(raw: dict[str, Any]) -> Table:
+    def named(number: int) -> str:
+        return f"{number} account{'s' if number > 1 else ''} of {raw['todos'] // number:,}"
+
+    rows = [[named(int(number)), spread(each, 2)] for number, each in _us_a_row(raw).items()]
+    return Table((f"{raw['todos']:,} todos in all", "µs a row"), rows)
+
+
+def _small(raw: dict[str, Any]) -> Table:
+    rate = Figure.of(column(raw["small"], "per_second"))
+    what = f"{raw['accounts']:,} with {raw['each']} todos each"
+    return Table(("small ones", "accounts/s"), [[what, spread(rate)]])
+
+
+def _targets(raw: dict[str, Any]) -> list[Target]:
+    big = f"{raw['todos']:,} todos"
+    costs = [figure.median for figure in _us_a_row(raw).values()]
+    small = Figure.of(column(raw["small"], "per_second"))
+    to_raw, to_cascade = _to(raw, "raw").median, _to(raw, "cascade").median
+    grown = _memory_mb(raw, "epis").median
+    return [
+        Target(f"{big}, to {LABELS['raw']}", to_raw, MOST_TO_RAW, at_most=True),
+        Target(f"{big}, to {LABELS['cascade']}", to_cascade, MOST_TO_CASCADE, at_most=True),
+        Target(f"{big}: the worker grows by", grown, MOST_MEMORY_MB, unit="MB", at_most=True),
+        *(
+            Target(
+                f"somebody else's {what}, p99 during to before",
+                figures["during_p99_ms"] / figures["before_p99_ms"],
+                MOST_LATENCY,
+                at_most=True,
+            )
+            for what, figures in raw["latency"].items()
+        ),
+        Target(
+            "cost of a row, the dearest of three sizes to the cheapest",
+            max(costs) / min(costs),
+            MOST_SPREAD,
+            at_most=True,
+        ),
+        Target("small accounts deleted", small.median, LEAST_PER_SECOND, unit="/s"),
+    ]

@@ -2,9 +2,11 @@
 
 from collections.abc import Callable
 from contextlib import nullcontext
+from functools import partial
 from typing import Any
 
 import pytest
+from django.db import OperationalError, connection
 
 from apps.users import public as users
 from apps.users.errors import WrongDeletionState
@@ -16,6 +18,7 @@ from kit.holdings import Holdings
 from tasks import cascade
 from tests.cascade.deleting import COUNTED, GONE, counted, delete, state_of, work_until_done
 from tests.people import EVERYWHERE, rows_left, settle
+from tests.polling import wait_for
 from tests.racing import race
 
 pytestmark = pytest.mark.django_db(databases=EVERYWHERE, transaction=True)
@@ -86,6 +89,21 @@ class TestCascade:
         assert state_of(deletion) == "scheduled"
 
         assert race(work_until_done) == [None]
+        assert state_of(deletion) == "done"
+
+    def test_is_taken_over_from_a_worker_that_stands_still(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("apps.users.operations.cascading.IDLE_SECONDS", 0.2)
+        deletion = delete(settle("leaver"))
+
+        with pytest.raises(OperationalError), users.working_alone():  # its session was ended
+            wait_for(
+                "another worker at it",
+                lambda: race(work_until_done) and race(partial(state_of, deletion)) == ["done"],
+            )
+        connection.close()
+
         assert state_of(deletion) == "done"
 
     @pytest.mark.usefixtures("small_chunks")
