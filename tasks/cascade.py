@@ -64,6 +64,7 @@ class Look:
 
     paces: dict[str, Pace] = field(default_factory=lambda: defaultdict(Pace))
     positions: dict[tuple[str, UUID], Position] = field(default_factory=dict)
+    lost_tombstones: set[tuple[str, UUID]] = field(default_factory=set)
     has_ended_steps: bool = True  # so that deletions may be ready to be finished
 
     def work(self, *, seconds: float) -> bool:
@@ -132,28 +133,33 @@ class Look:
         return True
 
     def _take_turn(self, held: Holdings, group: Sequence[DueStep]) -> None:
-        uncounted = [step for step in group if step.total is None]
-        if uncounted:
-            counted = _entomb_and_count(held, uncounted)
+        unready = [step for step in group if self._is_unready(step)]
+        if unready:
+            counted = _entomb_and_count(held, unready)
             users.record_steps(reports=[_report(step, step.deleted) for step in counted])
+            self.lost_tombstones -= {(step.app, step.user_id) for step in unready}
             return
         ids = [step.user_id for step in group]
-        chunk = self._purge(held, ids)
+        try:
+            chunk = self._purge(held, ids)
+        except NotEntombed:
+            # It went when a backup was put back. Set anew only if the deletion still goes on.
+            self.lost_tombstones |= {(held.app, user_id) for user_id in ids}
+            return
         self.paces[held.app].learn(chunk)
         self.has_ended_steps |= chunk.finished
         users.record_steps(
             reports=[_report(step, chunk.deleted[step.user_id], chunk.finished) for step in group]
         )
 
+    def _is_unready(self, step: DueStep) -> bool:
+        return step.total is None or (step.app, step.user_id) in self.lost_tombstones
+
     def _purge(self, held: Holdings, ids: Sequence[UUID]) -> Chunk:
         rows = self.paces[held.app].rows
         alone = (held.app, ids[0]) if len(ids) == 1 else None
         start = self.positions.pop(alone, START) if alone else START
-        try:
-            chunk = held.purge_chunk(*ids, rows=rows, start=start)
-        except NotEntombed:  # a tombstone that was lost when a backup was put back
-            held.entomb(*ids)
-            chunk = held.purge_chunk(*ids, rows=rows)
+        chunk = held.purge_chunk(*ids, rows=rows, start=start)
         if alone and not chunk.finished:
             self.positions[alone] = chunk.end
         return chunk

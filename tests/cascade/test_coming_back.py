@@ -92,6 +92,31 @@ class TestChunkUnderWay:
         assert rows_left(citizen.id) == {**COUNTED, "users": 1}
 
     @pytest.mark.usefixtures("small_chunks")
+    @pytest.mark.parametrize("goes_on", [True, False])
+    def test_sets_a_lost_tombstone_anew_only_if_the_deletion_goes_on(self, goes_on: bool) -> None:
+        """All databases were put back, the users to when it was cancelled, in the middle of it."""
+        leaver = settle("leaver")
+        deletion, look = delete(leaver), cascade.Look()
+        for _ in range(2):
+            look.work_a_round()
+        left = rows_left(leaver.id)
+        assert GONE != left != {**COUNTED, "users": 1}
+        for held in holdings.registered():
+            held.owners._default_manager.filter(id=leaver.id).update(tombstoned_at=None)
+        due = users.list_due_steps(limit=9)
+        if not goes_on:
+            Deletion.objects.filter(id=deletion.id).update(state="cancelled")
+
+        for step in due:
+            held = next(held for held in holdings.registered() if held.app == step.app)
+            look._take_turn(held, [step])
+        assert rows_left(leaver.id) == left
+        while look.work_a_round():
+            pass
+
+        assert rows_left(leaver.id) == (GONE if goes_on else left)
+
+    @pytest.mark.usefixtures("small_chunks")
     def test_is_only_of_what_can_be_cancelled_no_more(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:

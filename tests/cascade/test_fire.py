@@ -28,6 +28,7 @@ pytestmark = pytest.mark.django_db(databases=EVERYWHERE, transaction=True)
 
 ROUNDS = 12
 ARRAY = 25
+COUNTER_OPENERS = 2
 CREATED, REFUSED = {200, 201, 202}, {401, 404, 409}
 
 
@@ -134,8 +135,10 @@ class TestFire:
             assert fire.statuses <= CREATED | REFUSED
             assert rows_left(fire.citizen.id) == GONE
             assert deletion.state == "done"
-            todos, counters = fire.accepted["todos"], fire.accepted["counter"]
-            assert counted(deletion) == {"todos": 5 + todos, "counter": 6 + counters}
+            rows = counted(deletion)
+            assert rows["todos"] == 5 + fire.accepted["todos"]
+            # Who opens a counter may be told that there is none: by then it is out of sight.
+            assert rows["counter"] - 6 - fire.accepted["counter"] in range(COUNTER_OPENERS + 1)
 
     def test_leaves_orphans_where_the_fence_does_not_hold(
         self, monkeypatch: pytest.MonkeyPatch

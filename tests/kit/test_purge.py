@@ -4,6 +4,8 @@ from uuid import UUID
 
 import pytest
 
+from apps.counter import public as counter
+from apps.counter.owners import COUNTERS
 from kit import holdings
 from kit.holdings import START, Holdings, NotEntombed
 from kit.ids import new_id
@@ -38,6 +40,19 @@ class TestPurge:
         assert held.is_purged(leaver.id)
         assert held.count(leaver.id) == 0
         assert held.count(stayer.id) == ROWS[held.app]
+
+    def test_goes_on_from_one_counter_of_the_owner_to_the_next(self) -> None:
+        leaver, stayer = settle("leaver"), settle("stayer")
+        for number in range(4):
+            counter_id = counter.open_counter(owner_id=leaver.id, name=f"tally {number}")
+            for key in range(number):  # the first one has none
+                counter.increment(counter_id=counter_id, owner_id=leaver.id, key=f"key-{key}")
+        counter.apply_pending_increments()
+
+        assert purge(COUNTERS, leaver.id) == ROWS["counter"] + 4 + 6
+
+        assert COUNTERS.count(leaver.id) == 0
+        assert COUNTERS.count(stayer.id) == ROWS["counter"]
 
     def test_repeated_counts_nothing_twice(self, held: Holdings) -> None:
         leaver = settle("leaver")
