@@ -26,12 +26,13 @@ INSERT INTO todos_owner (id, username, purged_rows) SELECT unnest(%s::uuid[]), '
 ON CONFLICT DO NOTHING
 """
 
-# Owner by owner within each number, so that the rows of all lie between each other.
+# Account by account, so that what is compared is how many rows each has, and not how they lie.
 ADD_TODOS = """
 INSERT INTO {table} (id, owner_id, title, content, category, tags, visibility, created_at,
                      updated_at, version)
 SELECT uuidv7(), owner, 'todo number ' || number, '', '', '{{}}', 'private', now(), now(), 1
 FROM generate_series(1, %s) AS number CROSS JOIN unnest(%s::uuid[]) AS owner
+ORDER BY owner
 """
 
 CLOSE = "UPDATE users_user SET closed_at = now() WHERE id = ANY (%s)"

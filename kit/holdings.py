@@ -27,11 +27,24 @@ from django.utils import timezone
 from kit.directory import Directory
 from kit.errors import Conflict
 from kit.models import FeedCursor, Owner
-from kit.purging import BY_INDEX, BY_PAGE, FIRST, LAST, Place, Table, count_rows
+from kit.purging import (
+    BY_INDEX,
+    BY_PAGE,
+    DURABLE,
+    FIRST,
+    LAST,
+    UNHURRIED,
+    Place,
+    Table,
+    count_rows,
+)
 from kit.transactions import durable
 
 FOLLOW_LIMIT = 500
 CHUNK_ROWS = 500
+MANY_ROWS = (
+    1_000  # of an owner; from there on it costs less to have them counted by a statement each
+)
 
 
 class NotEntombed(RuntimeError):
@@ -196,8 +209,11 @@ class Holdings:
             began = monotonic()
             with connections[self.alias].cursor() as cursor:
                 cursor.execute(BY_INDEX)
-            deleted, end = self._delete(owner_ids, rows, start)
-            finished = end.table == len(self.tables)
+                cursor.execute(UNHURRIED)
+                deleted, end = self._delete(owner_ids, rows, start)
+                finished = end.table == len(self.tables)
+                if finished:
+                    cursor.execute(DURABLE)
             if deleted or finished:
                 self._count_deleted(owner_ids, deleted, finished)
         return Chunk(
@@ -228,21 +244,21 @@ class Holdings:
         self, owner_ids: Collection[UUID], rows: int, start: Position
     ) -> tuple[dict[UUID, int], Position]:
         """From the first table on in which there is anything; how many, by owner, and the end."""
-        table, place = start
-        while table < len(self.tables):
+        number, place = start
+        while number < len(self.tables):
+            table, end = self.tables[number], LAST
             if len(owner_ids) == 1:
                 (owner_id,) = owner_ids
-                number, end = self.tables[table].delete_some(owner_id, after=place, rows=rows)
-                deleted = {owner_id: number} if number else {}
+                gone, end = table.delete_some(owner_id, after=place, rows=rows)
+                deleted = {owner_id: gone}
+            elif rows > MANY_ROWS * len(owner_ids):
+                deleted = {owner_id: table.delete_some(owner_id)[0] for owner_id in owner_ids}
             else:
-                deleted, end = self.tables[table].delete_all(owner_ids), LAST
-            if end == LAST:
-                table, place = table + 1, FIRST
-            else:
-                place = end
-            if deleted:
-                return deleted, Position(table, place)
-        return {}, Position(table, FIRST)
+                deleted = table.delete_all(owner_ids)
+            number, place = (number + 1, FIRST) if end == LAST else (number, end)
+            if any(deleted.values()):
+                return deleted, Position(number, place)
+        return {}, Position(number, FIRST)
 
     def entombed(self, owner_ids: Collection[UUID]) -> dict[UUID, int]:
         """Those of the owners who have a tombstone here, and how many rows each has lost."""

@@ -32,6 +32,11 @@ BY_PAGE = """
 SELECT set_config('enable_indexscan', 'off', true), set_config('enable_indexonlyscan', 'off', true)
 """
 
+# A chunk need not wait for the disk: one that a crash of the server takes back is as if it had not
+# been, with its count. The last one does wait, and with it all that were committed before.
+UNHURRIED = "SET LOCAL synchronous_commit = off"
+DURABLE = "SET LOCAL synchronous_commit TO DEFAULT"
+
 
 class Place(NamedTuple):
     """A row's place in the order in which its table is purged."""
@@ -128,7 +133,10 @@ class Table:
             self.statements = _of_owners(table, link.column)
 
     def delete_all(self, owner_ids: Collection[UUID]) -> dict[UUID, int]:
-        """Delete everything of these owners. How many rows that were, by owner."""
+        """Delete everything of these owners. How many rows that were, by owner.
+
+        In one statement, which is quick for many who have little.
+        """
         with connections[self._alias].cursor() as cursor:
             cursor.execute(
                 f"""
@@ -139,10 +147,13 @@ class Table:
             )
             return dict(cursor.fetchall())
 
-    def delete_some(self, owner_id: UUID, *, after: Place, rows: int) -> tuple[int, Place]:
-        """Delete the next rows of this owner. How many, and up to where; LAST: no more are left.
+    def delete_some(
+        self, owner_id: UUID, *, after: Place = FIRST, rows: int | None = None
+    ) -> tuple[int, Place]:
+        """Delete the next rows of this owner, all of them if it is not said how many.
 
-        The end is looked for first: to delete a range takes half as long as to delete a list.
+        Returns how many, and up to where; LAST: no more are left. The end is looked for first: to
+        delete a range takes half as long as to delete a list.
         """
         bounds: dict[str, Any] = {
             "owner": owner_id,
@@ -153,9 +164,10 @@ class Table:
             "highest": HIGHEST,
         }
         with connections[self._alias].cursor() as cursor:
-            cursor.execute(self.statements.find_end, bounds | {"rows": rows})
-            found = cursor.fetchone()
-            end = Place(*found) if found else LAST
+            end = LAST
+            if rows is not None:
+                cursor.execute(self.statements.find_end, bounds | {"rows": rows})
+                end = Place(*(cursor.fetchone() or LAST))
             ends = {"last_parent": end.parent, "last": end.id}
             cursor.execute(self.statements.delete_range, bounds | ends)
             return cursor.rowcount, end

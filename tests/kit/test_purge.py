@@ -1,8 +1,10 @@
 """Purging an owner in chunks: every row once, counted exactly, wherever it was interrupted."""
 
+from typing import Any
 from uuid import UUID
 
 import pytest
+from django.db import connections
 
 from apps.counter import public as counter
 from apps.counter.owners import COUNTERS
@@ -53,6 +55,43 @@ class TestPurge:
 
         assert COUNTERS.count(leaver.id) == 0
         assert COUNTERS.count(stayer.id) == ROWS["counter"]
+
+    def test_waits_for_the_disk_with_its_last_chunk(
+        self, held: Holdings, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """So nothing is said to be done that a crash of the server could undo."""
+        leaver, seen = settle("leaver"), []
+        count_deleted = Holdings._count_deleted
+
+        def count_and_look(self: Holdings, *args: Any) -> None:
+            count_deleted(self, *args)
+            with connections[held.alias].cursor() as cursor:
+                cursor.execute("SHOW synchronous_commit")
+                seen.append(cursor.fetchone()[0])
+
+        monkeypatch.setattr(Holdings, "_count_deleted", count_and_look)
+        # The tests' server waits for nothing anyway, so a third way stands for not waiting.
+        monkeypatch.setattr(holdings, "UNHURRIED", "SET LOCAL synchronous_commit = local")
+        purge(held, leaver.id)
+
+        *others, last = seen
+        assert set(others) == {"local"}
+        assert last != "local"
+
+    @pytest.mark.parametrize("rows", [2, 10_000])
+    def test_of_several_counts_each_for_itself(self, held: Holdings, rows: int) -> None:
+        """In one statement where they have little, in one for each where they may have much."""
+        stayer = settle("stayer")
+        leavers = [settle(f"leaver{number}", rows=number + 1).id for number in range(3)]
+        everything = held.rows_of(leavers)
+        held.entomb(*leavers)
+
+        while not (chunk := held.purge_chunk(*leavers, rows=rows)).finished:
+            pass
+
+        assert chunk.deleted == everything
+        assert held.rows_left(leavers) == dict.fromkeys(leavers, 0)
+        assert held.count(stayer.id) == ROWS[held.app]
 
     def test_repeated_counts_nothing_twice(self, held: Holdings) -> None:
         leaver = settle("leaver")
