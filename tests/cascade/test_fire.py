@@ -1,6 +1,7 @@
 """The fence under fire: everything that creates rows for a user, from many threads at once, while
 the user is deleted. Over HTTP, where the token dies first, and right at the operations."""
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -65,17 +66,19 @@ class Fire:
             except (OwnerIsGone, CounterNotFound):
                 return rows
 
-    def delete(self, begin: Callable[[], object]) -> None:
-        """When the others are at it."""
-        wait_for("the others' first rows", begin)
+    def delete(self, when: Callable[[], object]) -> None:
+        wait_for("the others at it", when)
         answer = client_of(User.objects.get(id=self.citizen.id)).delete(
             f"/api/users/{self.citizen.id}/"
         )
         self.statuses.add(answer.status_code)
         work_until_done()
 
-    def burn(self) -> Deletion:
-        """Everybody at once; returns the deletion when all have been refused."""
+    def burn(self, when: Callable[[], object] | None = None) -> Deletion:
+        """Everybody at once; returns the deletion when all have been refused.
+
+        It is asked for `when` the others are at it: by default when each may have had a row.
+        """
         owner_id, counter_id = self.citizen.id, self.citizen.counter_id
         increments = f"/api/counters/{counter_id}/increments/"
         before = sum(rows_left(owner_id).values())
@@ -102,6 +105,9 @@ class Fire:
                 raise OwnerIsGone
             return 0
 
+        def have_begun() -> bool:
+            return sum(rows_left(owner_id).values()) >= before + 4 * ARRAY
+
         *rows, _, _ = race(
             partial(self.over_http, "todos", "/api/todos/", lambda n: {"title": f"todo {n}"}),
             partial(self.at_the_operation, create),
@@ -117,7 +123,7 @@ class Fire:
             ),
             partial(self.at_the_operation, increment),
             have_increments_applied,
-            partial(self.delete, lambda: sum(rows_left(owner_id).values()) >= before + 4 * ARRAY),
+            partial(self.delete, when or have_begun),
         )
         todos, counters = sum(rows[:3]), sum(rows[3:])
         self.accepted = {"todos": todos, "counter": counters}
@@ -143,20 +149,24 @@ class TestFire:
     def test_leaves_orphans_where_the_fence_does_not_hold(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        fire = Fire(settle("leaver"))
-        monkeypatch.setattr(Holdings, "admitted", admitted_without_a_lock)
+        fire, under_way = Fire(settle("leaver")), threading.Event()
+        admitted = Holdings.admitted
 
-        fire.burn()
+        @contextmanager
+        def admitted_without_a_lock(held: Holdings, owner_id: UUID) -> Iterator[None]:
+            """Looks for the tombstone, and creates a todo when that has long been set."""
+            if held.app != "todos":
+                with admitted(held, owner_id):
+                    yield
+                return
+            with durable(held.alias):
+                if held.entombed([owner_id]):
+                    raise OwnerIsGone
+                under_way.set()
+                wait_for("the account gone", lambda: not User.objects.filter(id=owner_id).exists())
+                yield
+
+        monkeypatch.setattr(Holdings, "admitted", admitted_without_a_lock)
+        fire.burn(when=under_way.is_set)
 
         assert rows_left(fire.citizen.id)["todos"] > 0
-
-
-@contextmanager
-def admitted_without_a_lock(held: Holdings, owner_id: UUID) -> Iterator[None]:
-    """Looks for the tombstone, and goes on when that may long be set: at the latest at the end."""
-    with durable(held.alias):
-        if held.owners._default_manager.get(id=owner_id).tombstoned_at:
-            raise OwnerIsGone
-        if held.app == "todos" and held.count(owner_id) > 30:
-            wait_for("the account gone", lambda: not User.objects.filter(id=owner_id).exists())
-        yield
