@@ -35,13 +35,15 @@ GROWTH = 4  # of a chunk to the next, at most
 def advance_deletions() -> bool:
     """Carry on with all that is due until the time is up. True if there is more to do.
 
-    Does nothing while another worker is at it.
+    Does nothing while another worker is at it. Whoever called in vain meanwhile, when that one
+    had looked for the last time, is made up for behind the lock.
     """
     with users.working_alone() as alone:
         if not alone:
             return False
         heed_a_restore()
-        return Look().work(seconds=LOOK_SECONDS)
+        Look().work(seconds=LOOK_SECONDS)
+    return users.is_anything_due(apps=[held.app for held in holdings.registered()])
 
 
 @dataclass
@@ -67,12 +69,10 @@ class Look:
     lost_tombstones: set[tuple[str, UUID]] = field(default_factory=set)
     has_ended_steps: bool = True  # so that deletions may be ready to be finished
 
-    def work(self, *, seconds: float) -> bool:
+    def work(self, *, seconds: float) -> None:
         deadline = time.monotonic() + seconds
-        while self.work_a_round():
-            if time.monotonic() > deadline:
-                return True
-        return False
+        while self.work_a_round() and time.monotonic() < deadline:
+            pass
 
     def work_a_round(self) -> bool:
         """Give everybody due one turn. False if there was nothing to do."""
@@ -85,8 +85,7 @@ class Look:
     def _work_steps(self) -> bool:
         deadline = time.monotonic() + ROUND_SECONDS
         apps = {held.app: held for held in holdings.registered()}
-        due = users.list_due_steps(limit=MOST_DELETIONS * len(apps))
-        steps = [step for step in due if step.app in apps]
+        steps = users.list_due_steps(apps=list(apps), limit=MOST_DELETIONS * len(apps))
         down: set[str] = set()
         for group in self._groups(steps):
             held = apps[group[0].app]

@@ -141,16 +141,26 @@ class DueStep:
     total: int | None
 
 
-def list_due_steps(*, limit: int) -> list[DueStep]:
+def list_due_steps(*, apps: Collection[str], limit: int) -> list[DueStep]:
     """The steps of running deletions that should be worked on now; who waits longest is first."""
-    due = DeletionStep.objects.filter(
+    columns = ("deletion", "deletion__user_id", "app", "deleted", "total")
+    rows = _due_steps(apps).order_by("next_at", "id").values_list(*columns)[:limit]
+    return [DueStep(*row) for row in rows]
+
+
+def _due_steps(apps: Collection[str]) -> QuerySet[DeletionStep]:
+    return DeletionStep.objects.filter(
         deletion__state=Deletion.State.RUNNING,
+        app__in=apps,
         state__in=DeletionStep.UNDONE,
         next_at__lte=timezone.now(),
     )
-    columns = ("deletion", "deletion__user_id", "app", "deleted", "total")
-    rows = due.order_by("next_at", "id").values_list(*columns)[:limit]
-    return [DueStep(*row) for row in rows]
+
+
+def is_anything_due(*, apps: Collection[str]) -> bool:
+    """Whether a deletion should be begun, worked on or finished now."""
+    begun = Deletion.objects.filter(state=Deletion.State.SCHEDULED, starts_at__lte=timezone.now())
+    return begun.exists() or _due_steps(apps).exists() or bool(list_worked_off(limit=1))
 
 
 def list_worked_off(*, limit: int) -> dict[UUID, UUID]:

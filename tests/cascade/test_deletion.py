@@ -91,6 +91,22 @@ class TestCascade:
         assert race(work_until_done) == [None]
         assert state_of(deletion) == "done"
 
+    def test_is_not_forgotten_when_another_worker_had_just_looked_for_the_last_time(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        citizen, deletions = settle("leaver"), []
+
+        def look_and_be_called_in_vain(self: cascade.Look, *, seconds: float) -> None:
+            deletions.append(delete(citizen))
+            assert race(cascade.advance_deletions) == [False]
+
+        with monkeypatch.context() as patched:
+            patched.setattr(cascade.Look, "work", look_and_be_called_in_vain)
+            assert cascade.advance_deletions() is True
+
+        assert cascade.advance_deletions() is False
+        assert state_of(deletions[0]) == "done"
+
     def test_is_taken_over_from_a_worker_that_stands_still(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
