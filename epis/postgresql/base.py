@@ -8,13 +8,19 @@ would let a question wait too.
 import select
 
 from django.db.backends.postgresql import base
+from psycopg.pq import TransactionStatus
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
     def is_usable(self) -> bool:
         """Whether the connection still works; the server is asked where that is in doubt."""
-        in_doubt = self.connection is None or self.errors_occurred
-        return (not in_doubt and self._is_silent()) or super().is_usable()
+        is_idle = (
+            self.connection is not None
+            and not self.errors_occurred
+            # Not in the middle of a statement, nor closed.
+            and self.connection.pgconn.transaction_status == TransactionStatus.IDLE
+        )
+        return (is_idle and self._is_silent()) or super().is_usable()
 
     def _is_silent(self) -> bool:
         poll = select.poll()

@@ -89,6 +89,27 @@ class TestKeptConnection:
         wait_for("the question", lambda: statements_of(connection) == "SELECT 1")
         assert not connection.errors_occurred
 
+    def test_in_the_middle_of_a_statement_is_not_used_for_the_next(
+        self, connection: BaseDatabaseWrapper
+    ) -> None:
+        """As where a time limit broke off who was waiting for it."""
+        session = session_of(connection)
+        connection.connection.pgconn.send_query(b"SELECT pg_sleep(60)")
+
+        close_old_connections()
+        next_one = session_of(connection)
+        end(session)
+
+        assert next_one != session
+
+    def test_closed_by_whoever_else_is_replaced(self, connection: BaseDatabaseWrapper) -> None:
+        session = session_of(connection)
+        connection.connection.close()
+
+        close_old_connections()
+
+        assert session_of(connection) != session
+
     def answers(self, connection: Any) -> bool:
         try:
             return session_of(connection) > 0
