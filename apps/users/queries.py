@@ -48,8 +48,8 @@ def get_token(token_id: UUID, user_id: UUID) -> Token:
         raise TokenNotFound from None
 
 
-# What a request has to know of who sends it, in the order of the models' fields. What else there is
-# of an account is read when it is asked for.
+# What a request has to know of who sends it. What else there is of an account is read when it is
+# asked for. In the order of the models' fields, by which Django pairs values with them.
 OF_TOKEN = ("id", "user_id", "last_used_at")
 OF_ACCOUNT = ("is_superuser", "username", "is_staff", "is_active", "id", "closed_at")
 FIND_SIGN_IN = """

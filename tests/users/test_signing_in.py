@@ -1,5 +1,6 @@
 """Signing in: tokens over HTTP, the pages with a form, and the limit on tries."""
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -12,6 +13,8 @@ from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
 from apps.users.models import Token, User
+from apps.users.operations.signing_in import issue_token, use_token
+from apps.users.queries import FIND_SIGN_IN, OF_ACCOUNT, OF_TOKEN
 from tests.clients import anonymous, client_of, send_json
 from tests.factories import PASSWORD, UserFactory
 
@@ -297,3 +300,29 @@ class TestPage:
 
         assert browser.post("/api/auth/logout/").status_code == 302
         assert browser.get("/api/users/me/").status_code == 401
+
+
+class TestWhoSendsARequest:
+    @pytest.mark.parametrize(("model", "names"), [(Token, OF_TOKEN), (User, OF_ACCOUNT)])
+    def test_is_read_in_the_order_of_the_fields(
+        self, model: type[Token | User], names: tuple[str, ...]
+    ) -> None:
+        """Django gives the values to the fields in this order, whatever they are called."""
+        fields = [field.attname for field in model._meta.concrete_fields]
+
+        assert names == tuple(field for field in fields if field in names)
+        [columns] = re.findall("SELECT (.*) FROM", " ".join(FIND_SIGN_IN.split()))
+        read = [column.split(".") for column in columns.split(", ")]
+        owner = {Token: "token", User: "account"}[model]
+        assert [name for where, name in read if where == owner] == list(names)
+
+    def test_of_one_who_has_changed_gives_the_account_as_it_is(self, ada: User) -> None:
+        _, secret = issue_token(user_id=ada.id)
+        User.objects.filter(id=ada.id).update(username="countess", is_staff=False)
+
+        token = use_token(secret)
+
+        assert token is not None
+        account = token.user
+        assert (account.id, account.username, account.is_staff) == (ada.id, "countess", False)
+        assert account.email == User.objects.get().email  # read only now
