@@ -207,7 +207,7 @@ TEMPLATES = [
     }
 ]
 
-# Of those that Django has it takes the least for a request that has no message, as nearly all.
+# Only the admin has messages. This makes one object a request for them, the default three.
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 TIME_ZONE = "UTC"
 STATIC_URL = "/static/"

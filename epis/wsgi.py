@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.core.wsgi import get_wsgi_application
+from django.urls import get_resolver
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 CHUNK_BYTES = 64 * 1024
-# Of new objects, before they are looked through for circles; Python's own is 700. A request
-# makes several hundred and leaves next to none in circles.
+# Of new objects, before they are looked through for circles. Python's own is a hundredth of it,
+# and a request makes several hundred.
 GARBAGE_THRESHOLD = 50_000
 # `charset=…`, and `name*=charset'language'value` of RFC 2231.
 CHOICE_OF_CODEC = re.compile(r";[^;,=]*(?:charset|\*)[^;,=]*=[^;,]*", re.IGNORECASE)
@@ -58,6 +59,9 @@ def reads_to_the_end(application: "WSGIApplication") -> "WSGIApplication":
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "epis.settings")
 
 application = reads_to_the_end(utf8_only(get_wsgi_application()))
-# What is loaded by now stays, so it is not looked through again and again.
+# What is loaded by now stays, so it is not looked through again and again: the routes and views
+# too, which Django would load with the first request.
+_ = get_resolver().url_patterns
+gc.collect()
 gc.freeze()
 gc.set_threshold(GARBAGE_THRESHOLD)

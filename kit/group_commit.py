@@ -26,7 +26,8 @@ class _Group(Generic[Item, Outcome]):
         self.items: list[Item] = []
         self.outcomes: list[Outcome] | None = None
         # Who waits passes it on to the next. To wake all at once would make them fight for the
-        # interpreter.
+        # interpreter. Who is interrupted with it in hand would leave the others waiting, so this
+        # is for threads that no signal reaches: any but the main one.
         self.written = threading.Lock()
         self.written.acquire()
 

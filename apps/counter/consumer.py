@@ -138,7 +138,7 @@ def keep_applying(*, lane: int = 0, lanes: int = 1, seconds: float = 20) -> bool
         settled = 0
         while time.monotonic() < until:
             settled += _apply_all(slots, until)
-            if time.monotonic() < until:  # nothing is pending
+            if time.monotonic() < until:  # that look took all there was
                 if dead + settled >= TIDY_ROWS:
                     _tidy_inbox()
                     dead = -settled

@@ -1,7 +1,8 @@
 """Which parser and which renderer a request gets.
 
-As DRF chooses them, which takes every media type apart for each request. What most clients
-send names one exactly, or leaves the choice to us.
+As DRF chooses them, but that takes every media type apart for each request. What most clients
+send names one exactly, or leaves the choice to us. (A view with a parser for `*/*` before the one
+that is named would find the named one; there is none.)
 """
 
 from collections.abc import Iterable

@@ -39,7 +39,7 @@ INITDB_OPTIONS = (
 )
 
 
-def shared_buffers_mb() -> int:
+def _shared_buffers_mb() -> int:
     """An eighth of the machine's memory, which leaves room for the rest of epis; at most 1 GB.
 
     The indexes of keys and ids should be in it: see docs/ledger.md.
@@ -52,7 +52,7 @@ SERVER_OPTIONS = {
     "port": POSTGRES_PORT,
     # Two web workers with threads, the workers' processes, and test runs beside them.
     "max_connections": 200,
-    "shared_buffers": f"{shared_buffers_mb()}MB",
+    "shared_buffers": f"{_shared_buffers_mb()}MB",
     # So that checkpoints come by the clock. The first change of a page behind one writes all of it
     # to the log, and increments with random keys change pages all over the index of keys.
     "max_wal_size": "4GB",

@@ -67,7 +67,7 @@ def answered(
     if request.accepted_renderer.format != JSONRenderer.format:
         return Response(data, status=status, headers=headers)
     return HttpResponse(
-        JSONRenderer().render(data),
+        request.accepted_renderer.render(data, request.accepted_media_type),
         status=status,
         headers={"Content-Type": JSONRenderer.media_type, **headers},
     )

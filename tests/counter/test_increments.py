@@ -206,6 +206,26 @@ class TestAmount:
 
 
 class TestBody:
+    def test_may_be_sent_from_a_page_of_someone_signed_in(self, ada: User, increments: str) -> None:
+        """The check against forgery reads the body first."""
+        browser = APIClient(enforce_csrf_checks=True)
+        browser.force_login(ada)
+        browser.get("/api/auth/login/")
+        token = browser.get(increments, headers={"Accept": "text/html"}).cookies["csrftoken"].value
+
+        response = browser.post(increments, {"amount": 3}, headers={"X-CSRFToken": token})
+
+        assert (response.status_code, response.json()["amount"]) == (202, 3)
+
+    def test_is_answered_with_indents_where_they_are_asked_for(
+        self, api: APIClient, increments: str
+    ) -> None:
+        accepted = {"Accept": "application/json; indent=4"}
+
+        response = api.post(increments, {"amount": 3}, headers=accepted)
+
+        assert '\n    "amount": 3' in response.content.decode()
+
     @pytest.mark.parametrize(
         "body", ["{", "[]", "[1]", "1", '"k"', '{"amount": 1e999}', "1" * 5_000, "\x00"]
     )
