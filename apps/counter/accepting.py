@@ -37,8 +37,8 @@ WITH_OTHERS, ALONE = "200ms", "8s"  # how long a key is waited for
 KEY = re.compile(rf"[!-~]{{1,{LONGEST_KEY}}}")  # visible ASCII
 
 # A function in the database (migration 0003), so that its statements take one round trip. It says
-# when that was, and which of these ids are not in the inbox: their key is known, or their counter
-# is not, or not theirs to change, or in the hands of a purge.
+# when that was, and which of these ids it has not put into the inbox: their key is known, or their
+# counter is not, or not theirs to change, or in the hands of a purge.
 ACCEPT = """
 SELECT accepted_at, known
 FROM counter_accept(%b, %b::uuid[], %b::uuid[], %b::int[], %b::uuid[], %b::text[], %b::int[])
@@ -148,8 +148,8 @@ def _put(requests: Sequence[Request], patience: str) -> list[Receipt | None]:
     """
     with connections[ALIAS].cursor() as cursor:
         cursor.execute(ACCEPT, (patience, *_columns(requests)))
-        accepted_at, ids_known = cursor.fetchone()
-    known = set(ids_known or ())
+        accepted_at, not_put = cursor.fetchone()
+    known = set(not_put)
     receipts: dict[UUID, Receipt | None] = {
         id: Receipt(id, asker.counter_id, key, amount, accepted_at)
         for id, asker, key, amount in requests

@@ -179,20 +179,8 @@ def get_increment(counter_id: UUID, increment_id: UUID, viewer: Viewer) -> Incre
 def find_increments(keys: Sequence[tuple[UUID, str]]) -> list[Increment]:
     """The increments with these counters and keys, as far as there are any."""
     counter_ids, texts = zip(*keys, strict=True)
-    return list(
-        Increment.objects.raw(
-            """
-            SELECT found.*
-            FROM unnest(%s::uuid[], %s::text[]) AS asked (counter_id, key)
-            CROSS JOIN LATERAL (
-                SELECT * FROM counter_increment AS increment
-                WHERE increment.counter_id = asked.counter_id AND increment.key = asked.key
-                LIMIT 1  -- there is one at most; so that they are looked up one by one
-            ) AS found
-            """,
-            [list(counter_ids), list(texts)],
-        )
-    )
+    found = "SELECT * FROM counter_find(%s::uuid[], %s::text[])"
+    return list(Increment.objects.raw(found, [list(counter_ids), list(texts)]))
 
 
 def count_set_aside() -> int:

@@ -12,7 +12,7 @@ ALIAS = "counter"
 PATIENCE = 20
 HOLD = 0x686F6C64  # the key of an advisory lock
 ACCEPTING = "counter_accept("  # in the statement that accepts increments
-ACCEPT = re.compile(r"(?:pg_temp\.)?counter_accept(?=\()")
+FUNCTION = re.compile(r"(?:pg_temp\.)?(counter_accept|counter_find)(?=\()")
 
 
 class Pause:
@@ -62,17 +62,17 @@ def paused_after(fragment: str, pause: Pause) -> Iterator[None]:
 def rewritten(fragment: str, replacement: str) -> Iterator[None]:
     """This thread's statements say `replacement` instead of `fragment`: a guard taken out.
 
-    So does the function in the database that accepts, as this thread calls it.
+    So do the functions in the database, as this thread calls them.
     """
     met = False
 
     def wrapper(execute: Callable[..., Any], sql: str, *rest: Any) -> Any:
         nonlocal met
-        called = ACCEPT.search(sql)
+        called = FUNCTION.search(sql)
         if called and fragment in (body := _definition_of(called[0])):
             met = True
             _define_for_this_session(body.replace(fragment, replacement))
-            sql = ACCEPT.sub("pg_temp.counter_accept", sql)
+            sql = FUNCTION.sub(r"pg_temp.\1", sql)
         met = met or fragment in sql
         return execute(sql.replace(fragment, replacement), *rest)
 
@@ -89,7 +89,7 @@ def _definition_of(function: str) -> str:
 
 
 def _define_for_this_session(definition: str) -> None:
-    temporary = re.sub(r"(?<=FUNCTION )\w+(?=\.counter_accept\()", "pg_temp", definition, count=1)
+    temporary = re.sub(r"(?<=FUNCTION )\w+(?=\.counter_)", "pg_temp", definition, count=1)
     connections[ALIAS].connection.execute(temporary)
 
 

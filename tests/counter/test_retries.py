@@ -21,7 +21,7 @@ from tests.racing import wait_until_blocked
 pytestmark = pytest.mark.django_db(databases=["default", "counter"], transaction=True)
 
 UNLESS_KNOWN = "ON CONFLICT (counter_id, key) DO NOTHING"
-LOOKING = "WHERE entry.counter_id = asked.counter_id"
+LOOKING = "WHERE (nearest.counter_id, nearest.key) = (put.counter_id, put.key)"
 NOT_LOOKING = "WHERE false"
 
 

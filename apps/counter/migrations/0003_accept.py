@@ -1,5 +1,11 @@
 from django.db import migrations
 
+# Plans are kept, and what they are made by is wrong: the statistics of the inbox are mostly of a
+# moment when it was empty, and then any way to a row looks as good as any other, be it past a
+# million. So the planner is left no choice. What is asked for comes first (LATERAL and LIMIT), and
+# a key is looked up as the first at or behind it in the order of counters and keys, which only
+# the index of keys has, and the planner may not sort.
+
 # A statement in a function sees all that was committed until it began, as it would on its own
 # (only so in a function that is VOLATILE, as this is, and with READ COMMITTED).
 #
@@ -13,12 +19,9 @@ from django.db import migrations
 # - A key that another transaction is just writing or moving is waited for, as long as `patience`
 #   says.
 #
-# The second takes those out again whose key is in the ledger. It has to come behind the first:
-# a key that this found free may just have left the inbox for the ledger.
-#
-# Plans are kept, and made while the tables may be young and their statistics say that reading all
-# of them is quickest. So the planner is left no choice: what is asked for comes first (LATERAL and
-# LIMIT), and each of it is looked up in an index.
+# The second looks whether the ledger has their keys, and the third takes those out again. They
+# have to come behind the first: a key that it found free may just have left the inbox for the
+# ledger.
 ACCEPT = """
 CREATE FUNCTION counter_accept(
     patience text,
@@ -26,12 +29,16 @@ CREATE FUNCTION counter_accept(
     OUT accepted_at timestamptz, OUT known uuid[]
 )
 LANGUAGE plpgsql VOLATILE
-SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off
+SET enable_mergejoin = off SET enable_sort = off SET enable_incremental_sort = off
 AS $$
-#variable_conflict use_column
 DECLARE
-    written bigint;
-    settled uuid[];
+    put_positions bigint[];
+    put_ids uuid[];
+    put_counter_ids uuid[];
+    put_keys text[];
+    settled_positions bigint[];
+    settled_ids uuid[];
 BEGIN
     PERFORM set_config('lock_timeout', patience, true);
 
@@ -58,35 +65,65 @@ BEGIN
         WHERE admitted.viewer_id IS NOT DISTINCT FROM asked.viewer_id
         ORDER BY counter_id, key, position
         ON CONFLICT (counter_id, key) DO NOTHING
-        RETURNING id
+        RETURNING position, id, counter_id, key
     )
-    SELECT count(*) INTO written FROM put;
+    SELECT array_agg(position), array_agg(id), array_agg(counter_id), array_agg(key)
+    INTO put_positions, put_ids, put_counter_ids, put_keys
+    FROM put;
 
-    settled := ARRAY(
-        SELECT asked.id
-        FROM unnest(ids, counter_ids, keys) AS asked (id, counter_id, key)
-        CROSS JOIN LATERAL (
-            SELECT FROM counter_entry AS entry
-            WHERE entry.counter_id = asked.counter_id AND entry.key = asked.key
-            LIMIT 1
-        ) AS in_ledger
-    );
-    IF settled <> '{}' THEN
-        DELETE FROM counter_pending
-        WHERE counter_id = ANY (counter_ids) AND id = ANY (settled);
-    END IF;
+    SELECT array_agg(put.position), array_agg(put.id)
+    INTO settled_positions, settled_ids
+    FROM unnest(put_positions, put_ids, put_counter_ids, put_keys)
+         AS put (position, id, counter_id, key)
+    CROSS JOIN LATERAL (
+        SELECT entry.counter_id, entry.key
+        FROM counter_entry AS entry
+        WHERE (entry.counter_id, entry.key) >= (put.counter_id, put.key)
+        ORDER BY entry.counter_id, entry.key
+        LIMIT 1
+    ) AS nearest
+    WHERE (nearest.counter_id, nearest.key) = (put.counter_id, put.key);
+
+    DELETE FROM counter_pending WHERE position = ANY (settled_positions);
 
     accepted_at := statement_timestamp();  -- of the call, as in the rows
-    IF written < cardinality(ids) OR settled <> '{}' THEN
-        known := ARRAY(
-            SELECT asked.id
-            FROM unnest(ids, counter_ids) AS asked (id, counter_id)
-            WHERE NOT EXISTS (
-                SELECT FROM counter_pending AS pending
-                WHERE pending.counter_id = asked.counter_id AND pending.id = asked.id
-            )
-        );
-    END IF;
+    known := ARRAY(
+        SELECT unnest(ids)
+        EXCEPT (SELECT unnest(put_ids) EXCEPT SELECT unnest(settled_ids))
+    );
+END $$
+"""
+
+# Inbox and ledger in one look, so that what moves meanwhile is found in one of them.
+FIND = """
+CREATE FUNCTION counter_find(counter_ids uuid[], keys text[]) RETURNS SETOF counter_increment
+LANGUAGE plpgsql STABLE
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off
+SET enable_mergejoin = off SET enable_sort = off SET enable_incremental_sort = off
+AS $$
+BEGIN
+    RETURN QUERY
+    SELECT found.*
+    FROM unnest(counter_ids, keys) AS asked (counter_id, key)
+    CROSS JOIN LATERAL (
+        (
+            SELECT pending.id, pending.counter_id, pending.key, pending.amount,
+                   pending.accepted_at, NULL::bigint AS place, NULL::bigint AS result,
+                   NULL::timestamptz AS settled_at
+            FROM counter_pending AS pending
+            WHERE (pending.counter_id, pending.key) >= (asked.counter_id, asked.key)
+            ORDER BY pending.counter_id, pending.key
+            LIMIT 1
+        ) UNION ALL (
+            SELECT entry.id, entry.counter_id, entry.key, entry.amount,
+                   entry.accepted_at, entry.place, entry.result, entry.settled_at
+            FROM counter_entry AS entry
+            WHERE (entry.counter_id, entry.key) >= (asked.counter_id, asked.key)
+            ORDER BY entry.counter_id, entry.key
+            LIMIT 1
+        )
+    ) AS found
+    WHERE (found.counter_id, found.key) = (asked.counter_id, asked.key);
 END $$
 """
 
@@ -94,4 +131,7 @@ END $$
 class Migration(migrations.Migration):
     dependencies = [("counter", "0002_inbox_and_ledger")]
 
-    operations = [migrations.RunSQL(ACCEPT, "DROP FUNCTION counter_accept")]
+    operations = [
+        migrations.RunSQL(ACCEPT, "DROP FUNCTION counter_accept"),
+        migrations.RunSQL(FIND, "DROP FUNCTION counter_find"),
+    ]
