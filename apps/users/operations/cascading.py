@@ -27,6 +27,7 @@ Step = DeletionStep.State
 WORK_LOCK = 0x64656C65
 IDLE_SECONDS = 30  # after which a worker that holds the lock and does nothing loses it
 RATE_SECONDS = 10  # over which the rate is smoothed
+LONGEST_SILENCE = 600  # counted in seconds: exp() of more than two hours is too small a number
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 2, 60
 LONGEST_ERROR = 1_000
 
@@ -37,8 +38,8 @@ WITH report AS (
              AS report (deletion_id, app, deleted, total, done)
 ), step AS MATERIALIZED (
     SELECT step.*, report.deleted AS reported, report.total AS counted, report.done,
-           extract(epoch FROM now() - coalesce(step.reported_at, step.started_at))::float8
-               AS seconds
+           least(greatest(extract(epoch FROM now() - coalesce(step.reported_at, step.started_at)),
+                          0), %(longest)s)::float8 AS seconds
     FROM users_deletionstep AS step JOIN report USING (deletion_id, app)
     WHERE step.state <> 'done'
     ORDER BY step.id
@@ -119,6 +120,7 @@ def record_steps(*, reports: Sequence[StepReport]) -> None:
                 "totals": [report.total for report in reports],
                 "done": [report.done for report in reports],
                 "smoothed": RATE_SECONDS,
+                "longest": LONGEST_SILENCE,
             },
         )
 

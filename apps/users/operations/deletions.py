@@ -107,6 +107,8 @@ def resume_deletion(*, deletion_id: UUID) -> Deletion:
     """Let a paused deletion go on. Raises WrongDeletionState."""
     with durable(ALIAS):
         deletion = _move(deletion_id, [State.PAUSED], State.RUNNING)
+        counted = DeletionStep.objects.filter(deletion_id=deletion_id, total__isnull=False)
+        counted.update(reported_at=timezone.now())  # nobody is slow for having been paused
         after_commit(ALIAS, lambda: deletion_requested.send(Deletion))
     return deletion
 
