@@ -16,6 +16,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from uuid import UUID
 
+from celery.exceptions import SoftTimeLimitExceeded
+
 from apps.users import public as users
 from apps.users.public import DueStep, StepReport
 from kit import holdings
@@ -122,6 +124,8 @@ class Look:
         """
         try:
             self._take_turn(held, group)
+        except SoftTimeLimitExceeded:
+            raise  # it is for this worker to end, and for no deletion to be tried again
         except Exception as error:
             if len(group) > 1 and held.is_reachable():
                 outcomes = [self._try(held, [step]) for step in group]
@@ -168,6 +172,7 @@ def _entomb_and_count(held: Holdings, steps: Sequence[DueStep]) -> list[DueStep]
     ids = [step.user_id for step in steps]
     lost = held.entomb(*ids)
     left = held.rows_of(ids)
+    users.wake()
     return [
         replace(step, deleted=lost[step.user_id], total=lost[step.user_id] + left[step.user_id])
         for step in steps
@@ -179,6 +184,7 @@ def _report(step: DueStep, deleted: int, done: bool = False) -> StepReport:
 
 
 def _fail(held: Holdings, group: Sequence[DueStep], error: str) -> None:
+    users.wake()
     users.fail_steps(deletion_ids=[step.deletion_id for step in group], app=held.app, error=error)
 
 
@@ -191,7 +197,11 @@ def _finish() -> bool:
     for held in holdings.registered() if subjects else []:
         try:
             left = held.rows_left(list(subjects.values()))
+            users.wake()
+        except SoftTimeLimitExceeded:
+            raise
         except Exception as error:
+            users.wake()
             logger.exception("%s could not be scanned", held.app)
             users.reopen_steps(deletion_ids=list(subjects), app=held.app)
             users.fail_steps(deletion_ids=list(subjects), app=held.app, error=_told(error))

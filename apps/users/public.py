@@ -14,6 +14,7 @@ from apps.users.operations.cascading import (
     finish_deletions,
     record_steps,
     reopen_steps,
+    wake,
     working_alone,
 )
 from apps.users.operations.deletions import (
@@ -63,6 +64,7 @@ __all__ = [
     "reopen_deletion",
     "reopen_steps",
     "resume_deletion_of",
+    "wake",
     "working_alone",
 ]
 

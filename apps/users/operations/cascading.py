@@ -25,7 +25,7 @@ State = Deletion.State
 Step = DeletionStep.State
 
 WORK_LOCK = 0x64656C65
-IDLE_SECONDS = 30  # after which a worker that holds the lock and does nothing loses it
+IDLE_SECONDS = 10  # after which a worker that holds the lock and does nothing loses it
 RATE_SECONDS = 10  # over which the rate is smoothed
 LONGEST_SILENCE = 600  # counted in seconds: exp() of more than two hours is too small a number
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 2, 60
@@ -94,6 +94,14 @@ def working_alone() -> Iterator[bool]:
         with connections[ALIAS].cursor() as cursor:
             cursor.execute("RESET idle_session_timeout")
             cursor.execute("SELECT pg_advisory_unlock(%s)", [WORK_LOCK])
+
+
+def wake() -> None:
+    """Replace a connection whose session has ended, after something that may have taken long.
+
+    A worker that has lost the lock so has done nothing wrong, and what it reports is true.
+    """
+    connections[ALIAS].close_if_unusable_or_obsolete()
 
 
 def begin_due_deletions(*, limit: int) -> int:
