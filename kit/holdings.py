@@ -58,10 +58,15 @@ class OwnerIsGone(Conflict):
 
 
 class Position(NamedTuple):
-    """How far a purge of one owner has come: in which of the tables, and where in it."""
+    """How far a purge of one owner has come: in which of the tables, and where in it.
+
+    It holds in the session in which it was reached. A crash of the server takes chunks back that
+    did not wait for the disk, and no session outlives one.
+    """
 
     table: int
     place: Place
+    session: object = None
 
 
 START = Position(0, FIRST)
@@ -207,6 +212,9 @@ class Holdings:
                 if owner_id not in owners or owners[owner_id].tombstoned_at is None:
                     raise NotEntombed(f"{self.app}: purging {owner_id} without a tombstone")
             began = monotonic()
+            session = connections[self.alias].connection
+            if start.session is not session:
+                start = START
             with connections[self.alias].cursor() as cursor:
                 cursor.execute(BY_INDEX)
                 cursor.execute(UNHURRIED)
@@ -221,7 +229,7 @@ class Holdings:
             rows=sum(deleted.values()),
             seconds=monotonic() - began,
             finished=finished,
-            end=end,
+            end=end._replace(session=session),
         )
 
     def _count_deleted(
@@ -244,7 +252,7 @@ class Holdings:
         self, owner_ids: Collection[UUID], rows: int, start: Position
     ) -> tuple[dict[UUID, int], Position]:
         """From the first table on in which there is anything; how many, by owner, and the end."""
-        number, place = start
+        number, place = start.table, start.place
         while number < len(self.tables):
             table, end = self.tables[number], LAST
             if len(owner_ids) == 1:

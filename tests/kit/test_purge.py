@@ -7,10 +7,12 @@ import pytest
 from django.db import connections
 
 from apps.counter import public as counter
+from apps.counter.models import Entry, Owner
 from apps.counter.owners import COUNTERS
 from kit import holdings
 from kit.holdings import START, Holdings, NotEntombed
 from kit.ids import new_id
+from kit.purging import LOWEST
 from tests.kit.killing import Killed, killed_after
 from tests.people import EVERYWHERE, settle
 from tests.racing import race
@@ -163,6 +165,38 @@ class TestInterrupted:
             assert purge(held, leaver.id) == ROWS[held.app]
             assert held.count(leaver.id) == 0
         assert number > 3 * ROWS[held.app], "it was hardly ever killed"
+
+    def test_begins_anew_where_a_crash_of_the_server_took_a_chunk_back(self) -> None:
+        """Whoever went on behind it would leave entries whose counter is gone: out of sight."""
+        leaver = settle("leaver")
+        COUNTERS.entomb(leaver.id)
+        first = COUNTERS.purge_chunk(leaver.id, rows=2)
+        before = list(Entry.objects.filter(counter=leaver.counter_id))
+
+        second = COUNTERS.purge_chunk(leaver.id, rows=2, start=first.end)
+        assert (second.rows, second.finished) == (2, False)
+        Entry.objects.bulk_create(before, ignore_conflicts=True)
+        Owner.objects.filter(id=leaver.id).update(purged_rows=first.rows)
+        connections["counter"].close()
+
+        chunk = second
+        while not chunk.finished:
+            chunk = COUNTERS.purge_chunk(leaver.id, rows=2, start=chunk.end)
+        assert not Entry.objects.filter(counter=leaver.counter_id).exists()
+        assert chunk.deleted == {leaver.id: ROWS["counter"]}
+
+    def test_goes_on_from_its_place_while_the_session_lasts(self) -> None:
+        leaver = settle("leaver")
+        COUNTERS.entomb(leaver.id)
+        first = COUNTERS.purge_chunk(leaver.id, rows=2)
+        theirs = Entry.objects.filter(counter=leaver.counter_id)
+        behind = theirs.order_by("-id")[0]
+        behind.id, behind.place, behind.key = LOWEST, 99, "behind"
+        behind.save(force_insert=True)
+
+        COUNTERS.purge_chunk(leaver.id, rows=10, start=first.end)
+
+        assert list(theirs) == [behind]
 
     def test_counts_exactly_with_two_at_it(self, held: Holdings) -> None:
         leaver = settle("leaver", rows=40)
