@@ -12,7 +12,7 @@ theirs. So it costs little to be one of many, and nobody waits for one that is h
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from uuid import UUID
 
@@ -99,22 +99,28 @@ class Look:
                 break
         return bool(steps)
 
-    def _groups(self, steps: Sequence[DueStep]) -> Iterator[list[DueStep]]:
-        """Who is worked on together: of one app, and not more than a chunk may have."""
-        open_groups: dict[str, list[DueStep]] = defaultdict(list)
+    def _groups(self, steps: Sequence[DueStep]) -> list[list[DueStep]]:
+        """Who is worked on together: of one app, and not more than a chunk may have.
+
+        A group is where its first member is: nobody who is small waits behind all that are huge.
+        """
+        groups: list[list[DueStep]] = []
+        open_groups: dict[str, list[DueStep]] = {}
         rows: dict[str, int] = defaultdict(int)
         for step in steps:
             left = 0 if step.total is None else step.total - step.deleted
             most = self.paces[step.app].rows
             if left > most or (step.app, step.user_id) in self.positions:
-                yield [step]
+                groups.append([step])
                 continue
-            if rows[step.app] + left > most or len(open_groups[step.app]) == MOST_DELETIONS:
-                yield open_groups.pop(step.app)
+            group = open_groups.get(step.app)
+            if group is None or rows[step.app] + left > most or len(group) == MOST_DELETIONS:
+                group = open_groups[step.app] = []
+                groups.append(group)
                 rows[step.app] = 0
-            open_groups[step.app].append(step)
+            group.append(step)
             rows[step.app] += left
-        yield from open_groups.values()
+        return groups
 
     def _try(self, held: Holdings, group: Sequence[DueStep]) -> bool:
         """Give the group its turn. False, and said of the step, if that failed.

@@ -64,6 +64,25 @@ class TestFairness:
 
         assert {state_of(each) for each in deletions} == {"done"}
 
+    @pytest.mark.usefixtures("small_chunks")
+    def test_has_a_small_one_done_where_a_round_has_not_even_time_for_all_that_are_huge(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(cascade, "ROUND_SECONDS", -1)
+        huge = [delete(settle_with_many(f"huge{number}", 50)) for number in range(6)]
+        look = Look()
+        for _ in range(12):
+            look.work_a_round()
+        small = delete(settle("small", rows=1))
+
+        rounds = 0
+        while state_of(small) != "done" and rounds < 60:
+            look.work_a_round()
+            rounds += 1
+
+        assert state_of(small) == "done"
+        assert {state_of(each) for each in huge} == {"running"}
+
     def test_takes_many_small_ones_together(self) -> None:
         for number in range(20):
             delete(settle(f"small{number}", rows=2))
