@@ -73,7 +73,10 @@ def reconcile(*, dry_run: bool = False) -> list[Finding]:
 
 def _differences(dry_run: bool) -> Iterator[Finding]:
     if users_were_put_back():
-        for user_id in users.list_scheduled():
+        scheduled = users.list_scheduled()
+        if not dry_run:
+            users.postpone_deletions()  # all at once, and before an app follows
+        for user_id in scheduled:
             yield Finding(UNCERTAIN, "users", user_id)
     for held in holdings.registered():
         while not dry_run and held.follow():
@@ -131,8 +134,6 @@ def _mend(finding: Finding) -> None:
         users.reopen_deletion(user_id=finding.user_id)
     elif finding.what == PAUSED:
         users.resume_deletion_of(user_id=finding.user_id)
-    elif finding.what == UNCERTAIN:
-        users.postpone_deletions()
     elif finding.what == RENAMED:
         held = next(held for held in holdings.registered() if held.app == finding.app)
         position = held.position()

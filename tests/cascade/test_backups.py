@@ -204,6 +204,21 @@ class TestPutBack:
         assert rows_left(story.ids["cancelled later"]) == {**COUNTED, "users": 1}
         cancel_deletion(deletion_id=story.cancelled)
 
+    def test_has_every_grace_period_begin_anew_in_one_go(
+        self, story: Story, backups: Backups, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        backups.put_back("default")
+        for number in range(3):
+            story.settle(f"hesitant {number}")
+            story.request(f"hesitant {number}")
+        postpone, postponed = users.postpone_deletions, []
+        monkeypatch.setattr(users, "postpone_deletions", lambda: postponed.append(postpone()))
+
+        found = reconciling.reconcile()
+
+        assert postponed == [[each.what for each in found].count(UNCERTAIN)]
+        assert postponed[0] > 3
+
     def test_would_delete_who_had_cancelled_without_that(
         self, story: Story, backups: Backups, monkeypatch: pytest.MonkeyPatch
     ) -> None:
