@@ -173,6 +173,7 @@ class Holdings:
                     f"""
                     INSERT INTO {table} AS owner (id, username, purged_rows)
                     SELECT id, username, 0 FROM unnest(%s::uuid[], %s::text[]) AS n (id, username)
+                    ORDER BY id -- as everybody who locks several
                     ON CONFLICT (id) DO UPDATE SET username = EXCLUDED.username
                     WHERE owner.tombstoned_at IS NULL AND owner.username <> EXCLUDED.username
                     """,
@@ -188,7 +189,7 @@ class Holdings:
         tombstone is all there will ever be.
         """
         with durable(self.alias):
-            newcomers = [self.owners(id=owner_id) for owner_id in owner_ids]
+            newcomers = [self.owners(id=owner_id) for owner_id in sorted(owner_ids)]
             self.owners._default_manager.bulk_create(newcomers, ignore_conflicts=True)
             owners = list(self._locked(owner_ids))
             alive = [owner.id for owner in owners if owner.tombstoned_at is None]
