@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 from django.db import OperationalError, connection
 
+from apps.todos.models import Owner, Todo
 from apps.users import public as users
 from apps.users.errors import WrongDeletionState
 from apps.users.models import Deletion, User
+from apps.users.operations.certificates import verify_deletions
 from apps.users.operations.deletions import cancel_deletion, pause_deletion, resume_deletion
 from apps.users.queries import get_deletion
 from kit import holdings
@@ -177,6 +179,22 @@ class TestCascade:
         assert ended == ["running", "done"]
         assert counted(deletion) == COUNTED
         assert rows_left(leaver.id) == GONE
+
+    @pytest.mark.usefixtures("small_chunks")
+    def test_ends_with_what_the_app_counted_that_was_put_back_in_the_middle_of_it(self) -> None:
+        """To when there was less to delete than had been deleted by then."""
+        leaver = settle("leaver")
+        deletion, look = delete(leaver), cascade.Look()
+        while counted(deletion)["todos"] < 4:
+            look.work_a_round()
+        Todo.objects.filter(owner_id=leaver.id).delete()
+        Owner.objects.filter(id=leaver.id).update(tombstoned_at=None, purged_rows=0)
+        Todo.objects.create(owner_id=leaver.id, title="from the backup")
+
+        work_until_done()
+
+        assert counted(deletion) == {**COUNTED, "todos": 1}
+        assert verify_deletions(deletion_ids=[deletion.id]) == {deletion.id: []}
 
     def test_leaves_a_scheduled_one_alone_until_it_is_due(self, settings: Any) -> None:
         settings.DELETION_GRACE_SECONDS = 3600

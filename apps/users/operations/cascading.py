@@ -52,8 +52,10 @@ SET state = CASE WHEN step.done THEN 'done' ELSE 'running' END,
     started_at = coalesce(step.started_at, now()),
     finished_at = CASE WHEN step.done THEN now() END,
     reported_at = now(),
-    deleted = greatest(step.deleted, step.reported),
-    total = greatest(step.deleted, step.reported, step.total, step.counted),
+    deleted = CASE WHEN step.done THEN step.reported
+                   ELSE greatest(step.deleted, step.reported) END,
+    total = CASE WHEN step.done THEN step.reported
+                 ELSE greatest(step.deleted, step.reported, step.total, step.counted) END,
     rate = coalesce(step.rate + (paced.rate - step.rate)
                                 * (1 - exp(-step.seconds / %(smoothed)s)), paced.rate, step.rate),
     next_at = clock_timestamp(),
@@ -117,7 +119,11 @@ def begin_due_deletions(*, limit: int) -> int:
 
 
 def record_steps(*, reports: Sequence[StepReport]) -> None:
-    """Copy how far an app has come. It never goes back, however late a report arrives."""
+    """Copy how far an app has come. It never goes back, however late a report arrives.
+
+    Only the last one is taken at its word: an app that was put back in the middle of it may have
+    had less to delete, and it is its count that the certificate is compared with.
+    """
     with durable(ALIAS), connections[ALIAS].cursor() as cursor:
         cursor.execute(
             RECORD,
