@@ -16,6 +16,7 @@ No method opens a transaction in two databases, nor asks the directory inside on
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property
 from time import monotonic
 from typing import ClassVar, NamedTuple
@@ -274,10 +275,10 @@ class Holdings:
         owners = self.owners._default_manager.filter(id__in=owner_ids)
         return dict(owners.exclude(tombstoned_at=None).values_list("id", "purged_rows"))
 
-    def is_purged(self, owner_id: UUID) -> bool:
+    def is_purged(self, owner_id: UUID, *, since: datetime | None = None) -> bool:
         """Whether everything of this owner was deleted here, for good."""
         purged = self.owners._default_manager.filter(id=owner_id, purged_at__isnull=False)
-        return purged.exists()
+        return (purged.filter(purged_at__gt=since) if since else purged).exists()
 
     def rows_of(self, owner_ids: Collection[UUID]) -> dict[UUID, int]:
         """How many rows this app holds for each of the owners."""

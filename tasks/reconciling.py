@@ -16,6 +16,7 @@ that one of them, or two, were put back to an older state.
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from apps.users import public as users
@@ -82,8 +83,9 @@ def _differences(dry_run: bool) -> Iterator[Finding]:
         while not dry_run and held.follow():
             pass  # what is only not yet followed is no difference
         yield from find_differences(held)
-        for user_id in users.list_paused_steps(held.app):
-            if _is_purged(held, user_id):
+        for user_id, heard_at in users.list_paused_steps(held.app).items():
+            # Only by something of which the users have not heard: they were put back since.
+            if _is_purged(held, user_id, since=heard_at):
                 yield Finding(PAUSED, held.app, user_id)
 
 
@@ -125,8 +127,8 @@ def _difference_of_gone(held: Holdings, owner: Owner, deleted: bool, has_rows: b
     return None if _is_purged(held, owner.id) else REMAINS
 
 
-def _is_purged(held: Holdings, user_id: UUID) -> bool:
-    return held.is_purged(user_id) and not held.count(user_id)
+def _is_purged(held: Holdings, user_id: UUID, *, since: datetime | None = None) -> bool:
+    return held.is_purged(user_id, since=since) and not held.count(user_id)
 
 
 def _mend(finding: Finding) -> None:

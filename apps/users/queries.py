@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django.db import connections
 from django.db.models import Count, Exists, F, Min, OuterRef, QuerySet, Sum
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from apps.users.errors import DeletionNotFound, TokenNotFound, UserNotFound
@@ -204,11 +205,12 @@ def list_scheduled() -> list[UUID]:
     return list(scheduled.order_by("starts_at").values_list("user_id", flat=True))
 
 
-def list_paused_steps(app: str) -> list[UUID]:
-    """Whose deletion is paused before this app was done, as far as is known here."""
+def list_paused_steps(app: str) -> dict[UUID, datetime]:
+    """Whose deletion is paused before this app was done, as far as was heard of it, and when."""
     undone = DeletionStep.objects.filter(app=app, state__in=DeletionStep.UNDONE)
     paused = undone.filter(deletion__state=Deletion.State.PAUSED)
-    return list(paused.values_list("deletion__user_id", flat=True))
+    heard_at = Coalesce("reported_at", "deletion__requested_at")
+    return dict(paused.values_list("deletion__user_id", heard_at))
 
 
 def list_under_way(user_ids: Collection[UUID]) -> set[UUID]:

@@ -8,9 +8,16 @@ import pytest
 from apps.todos.models import Owner as TodoOwner
 from apps.todos.models import Todo
 from apps.todos.owners import TODOS
+from apps.users import public as users
 from apps.users.errors import WrongDeletionState
 from apps.users.models import Deletion, User
-from apps.users.operations.deletions import cancel_deletion, request_deletion
+from apps.users.operations import deletions
+from apps.users.operations.deletions import (
+    cancel_deletion,
+    pause_deletion,
+    request_deletion,
+    resume_deletion,
+)
 from kit import holdings
 from tasks import cascade, reconciling
 from tasks.reconciling import REMAINS, RENAMED, RETURNED, UNKNOWN, Finding
@@ -144,6 +151,38 @@ class TestReconcile:
             (RENAMED, "counter", citizen.id),
         }
         assert TodoOwner.objects.get(id=citizen.id).username == "after"
+
+    def test_leaves_a_deletion_paused_that_has_not_gone_on_since(self) -> None:
+        """Its todos had been deleted before, and were to be looked at once more."""
+        leaver = settle("leaver")
+        deletion = request_deletion(user_id=leaver.id)
+        users.begin_due_deletions(limit=1)
+        TODOS.entomb(leaver.id)
+        while not TODOS.purge_chunk(leaver.id).finished:
+            pass
+        users.record_steps(reports=[users.StepReport(deletion.id, "todos", 5, 5, done=True)])
+        users.reopen_steps(deletion_ids=[deletion.id], app="todos")
+        pause_deletion(deletion_id=deletion.id)
+
+        assert reconciling.reconcile() == []
+
+        assert Deletion.objects.get(id=deletion.id).state == "paused"
+
+    def test_does_not_mind_that_somebody_was_quicker_to_resume_it(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        deletion = request_deletion(user_id=settle("leaver").id)
+        users.begin_due_deletions(limit=1)
+        pause_deletion(deletion_id=deletion.id)
+
+        def resume_after_another(*, deletion_id: UUID) -> None:
+            resume_deletion(deletion_id=deletion_id)
+            resume_deletion(deletion_id=deletion_id)
+
+        monkeypatch.setattr(deletions, "resume_deletion", resume_after_another)
+        users.resume_deletion_of(user_id=deletion.user_id)
+
+        assert Deletion.objects.get(id=deletion.id).state == "running"
 
     def test_leaves_a_deletion_under_way_alone(self) -> None:
         leaver = settle("leaver")

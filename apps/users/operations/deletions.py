@@ -5,6 +5,7 @@ is told. How a deletion is carried out is in `cascading`.
 """
 
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import timedelta
 from uuid import UUID
 
@@ -117,7 +118,8 @@ def resume_deletion_of(*, user_id: UUID) -> None:
     """Let this user's deletion go on, if it is paused."""
     paused = Deletion.objects.filter(user_id=user_id, state=State.PAUSED)
     for deletion_id in paused.values_list("id", flat=True):
-        resume_deletion(deletion_id=deletion_id)
+        with suppress(WrongDeletionState):  # somebody has resumed it meanwhile
+            resume_deletion(deletion_id=deletion_id)
 
 
 def postpone_deletions() -> int:
