@@ -12,7 +12,7 @@ theirs. So it costs little to be one of many, and nobody waits for one that is h
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from uuid import UUID
 
@@ -217,8 +217,26 @@ def _finish() -> bool:
         if remaining:
             users.reopen_steps(deletion_ids=remaining, app=held.app)
     if subjects:
-        users.finish_deletions(subjects=subjects)
+        _certify(subjects)
     return bool(subjects)
+
+
+def _certify(subjects: Mapping[UUID, UUID]) -> None:
+    """Where that fails for one of them, it does so for no other. A step of that one says so."""
+    try:
+        users.finish_deletions(subjects=subjects)
+    except SoftTimeLimitExceeded:
+        raise
+    except Exception as error:
+        if len(subjects) > 1:
+            for each, user_id in subjects.items():
+                _certify({each: user_id})
+            return
+        logger.exception("a deletion could not be finished")
+        users.wake()
+        app = holdings.registered()[0].app
+        users.reopen_steps(deletion_ids=list(subjects), app=app)
+        users.fail_steps(deletion_ids=list(subjects), app=app, error=_told(error))
 
 
 def _told(error: Exception) -> str:

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from apps.todos.owners import TODOS
 from apps.users.models import Deletion, DeletionStep
+from apps.users.operations import cascading
 from apps.users.operations.deletions import retry_deletion
 from kit.holdings import Holdings
 from tasks.cascade import Look
@@ -112,6 +113,31 @@ class TestStepThatFails:
         work_until_done()
 
         assert state_of(failing) == "done"
+
+
+class TestDeletionThatCannotBeFinished:
+    def test_holds_up_no_other_and_says_why(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """All was deleted; it is the account that cannot go, as a trigger would have it."""
+        unlucky, *lucky = [settle(f"number {number}") for number in range(3)]
+        failing, *others = [delete(each) for each in (unlucky, *lucky)]
+        forget_names = cascading._forget_names
+
+        def forget_some(user_ids: Any) -> None:
+            if unlucky.id in user_ids:
+                raise OperationalError(BROKEN)
+            forget_names(user_ids)
+
+        with monkeypatch.context() as broken:
+            broken.setattr(cascading, "_forget_names", forget_some)
+            work_until_done()
+
+        assert {state_of(each) for each in others} == {"done"}
+        assert state_of(failing) == "running"
+        assert BROKEN in {step_of(failing, app).last_error for app in COUNTED}
+
+        let_pauses_pass()
+        work_until_done()
+        assert (state_of(failing), counted(failing)) == ("done", COUNTED)
 
 
 class TestDatabaseThatIsDown:
