@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from django.db import OperationalError, connection
+from django.db import DataError, OperationalError, connection
 
 from apps.todos.models import Owner, Todo
 from apps.users import public as users
@@ -121,6 +121,19 @@ class TestCascade:
                 lambda: race(work_until_done) and race(partial(state_of, deletion)) == ["done"],
             )
         connection.close()
+
+        assert state_of(deletion) == "done"
+
+    def test_is_not_held_up_by_a_worker_that_could_not_begin(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        deletion = delete(settle("leaver"))
+
+        with monkeypatch.context() as broken:
+            broken.setattr("apps.users.operations.cascading.IDLE_SECONDS", "no number of ")
+            with pytest.raises(DataError):
+                cascade.advance_deletions()
+        race(work_until_done)
 
         assert state_of(deletion) == "done"
 

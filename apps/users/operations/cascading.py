@@ -89,13 +89,15 @@ def working_alone() -> Iterator[bool]:
         if cursor.fetchone() != (True,):
             yield False
             return
-        cursor.execute("SELECT set_config('idle_session_timeout', %s, false)", [f"{IDLE_SECONDS}s"])
     try:
+        with connections[ALIAS].cursor() as cursor:
+            timeout = f"{IDLE_SECONDS}s"
+            cursor.execute("SELECT set_config('idle_session_timeout', %s, false)", [timeout])
         yield True
     finally:
         with connections[ALIAS].cursor() as cursor:
-            cursor.execute("RESET idle_session_timeout")
             cursor.execute("SELECT pg_advisory_unlock(%s)", [WORK_LOCK])
+            cursor.execute("RESET idle_session_timeout")
 
 
 def wake() -> None:
