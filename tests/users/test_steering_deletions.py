@@ -1,10 +1,12 @@
 """Deletions cancelled, paused and resumed, and who may do that when."""
 
 import uuid
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from apps.users import public as users
 from apps.users.errors import WrongDeletionState
@@ -24,6 +26,47 @@ APPS = ["todos", "counter"]
 @pytest.fixture
 def grace(settings: Any) -> None:
     settings.DELETION_GRACE_SECONDS = 3_600
+
+
+def due_at(deletion: Any) -> set[datetime]:
+    """When its steps are to be worked on, and itself is to begin."""
+    row = Deletion.objects.get(id=deletion["id"])
+    return {row.starts_at, *(step.next_at for step in row.steps.all())}
+
+
+@pytest.mark.usefixtures("grace")
+class TestGracePeriod:
+    def test_keeps_the_steps_behind_those_that_are_due(self) -> None:
+        deletion = delete(UserFactory.create()).json()
+
+        (due,) = due_at(deletion)
+
+        assert due > timezone.now()
+
+    def test_that_begins_anew_keeps_them_there(self, settings: Any) -> None:
+        deletion = delete(UserFactory.create()).json()
+        settings.DELETION_GRACE_SECONDS = 7_200
+
+        users.postpone_deletions()
+
+        (due,) = due_at(deletion)
+        assert due > timezone.now() + timedelta(seconds=3_600)
+
+    def test_that_ends_early_has_them_done_at_once(self) -> None:
+        ada = UserFactory.create()
+        delete(ada)
+
+        users.reopen_deletion(user_id=ada.id)
+
+        assert len(users.list_due_steps(apps=APPS, limit=9)) == 2
+
+    def test_that_was_shortened_by_hand_has_them_done_when_it_ends(self) -> None:
+        delete(UserFactory.create())
+        Deletion.objects.update(starts_at=timezone.now())
+
+        users.begin_due_deletions(limit=1)
+
+        assert len(users.list_due_steps(apps=APPS, limit=9)) == 2
 
 
 @pytest.mark.usefixtures("grace")

@@ -117,6 +117,8 @@ def begin_due_deletions(*, limit: int) -> int:
         due = Deletion.objects.filter(state=State.SCHEDULED, starts_at__lte=timezone.now())
         locked = due.order_by("starts_at", "id").select_for_update().values_list("id", flat=True)
         ids = list(locked[:limit])
+        early = DeletionStep.objects.filter(deletion__in=ids, next_at__gt=timezone.now())
+        early.update(next_at=timezone.now())  # of one that was begun before its time, by hand
         return Deletion.objects.filter(id__in=ids).update(state=State.RUNNING) if ids else 0
 
 

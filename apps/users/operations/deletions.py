@@ -55,6 +55,8 @@ def reopen_deletion(*, user_id: UUID) -> None:
         with durable(ALIAS):
             _close(user_id)
             waiting = Deletion.objects.filter(user_id=user_id, state=State.SCHEDULED)
+            steps = DeletionStep.objects.filter(deletion__in=waiting)
+            steps.update(next_at=timezone.now())
             if not waiting.update(state=State.RUNNING, starts_at=timezone.now()):
                 _open_deletion(user_id, timedelta(0), State.RUNNING)
     except IntegrityError:
@@ -79,7 +81,9 @@ def _open_deletion(
         user_id=user_id, state=state, requested_at=now, starts_at=now + grace
     )
     DeletionStep.objects.bulk_create(
-        DeletionStep(deletion=deletion, app=holdings.app) for holdings in registered()
+        # Not before it begins: among what is due, nobody has to look past those that wait.
+        DeletionStep(deletion=deletion, app=holdings.app, next_at=deletion.starts_at)
+        for holdings in registered()
     )
     after_commit(ALIAS, lambda: user_changed.send(User))
     after_commit(ALIAS, lambda: deletion_requested.send(Deletion))
@@ -130,6 +134,8 @@ def postpone_deletions() -> int:
     earliest = timezone.now() + timedelta(seconds=settings.DELETION_GRACE_SECONDS)
     with durable(ALIAS):
         scheduled = Deletion.objects.filter(state=State.SCHEDULED)
+        steps = DeletionStep.objects.filter(deletion__in=scheduled)
+        steps.update(next_at=Greatest("next_at", earliest))
         return scheduled.update(starts_at=Greatest("starts_at", earliest))
 
 
