@@ -143,12 +143,14 @@ class Look:
 
     def _take_turn(self, held: Holdings, group: Sequence[DueStep]) -> None:
         unready = [step for step in group if self._is_unready(step)]
+        ready = [step for step in group if not self._is_unready(step)]
         if unready:
             counted = _entomb_and_count(held, unready)
             users.record_steps(reports=[_report(step, step.deleted) for step in counted])
             self.lost_tombstones -= {(step.app, step.user_id) for step in unready}
+        if not ready:
             return
-        ids = [step.user_id for step in group]
+        ids = [step.user_id for step in ready]
         try:
             chunk = self._purge(held, ids)
         except NotEntombed:
@@ -158,7 +160,7 @@ class Look:
         self.paces[held.app].learn(chunk)
         self.has_ended_steps |= chunk.finished
         users.record_steps(
-            reports=[_report(step, chunk.deleted[step.user_id], chunk.finished) for step in group]
+            reports=[_report(step, chunk.deleted[step.user_id], chunk.finished) for step in ready]
         )
 
     def _is_unready(self, step: DueStep) -> bool:

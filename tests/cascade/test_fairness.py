@@ -5,6 +5,7 @@ import pytest
 from apps.todos.models import Todo
 from apps.users.models import Deletion
 from apps.users.operations.cascading import RECORD
+from apps.users.queries import get_deletion
 from kit.holdings import Chunk
 from tasks import cascade
 from tasks.cascade import CHUNK_SECONDS, MOST_ROWS, Look, Pace
@@ -63,6 +64,17 @@ class TestFairness:
             pass
 
         assert {state_of(each) for each in deletions} == {"done"}
+
+    def test_goes_on_with_those_that_were_counted_while_others_are_being_counted(self) -> None:
+        """Whoever is new shares their turn, and does not take it."""
+        first, look = delete(settle("first")), Look()
+        look.work_a_round()
+
+        second = delete(settle("second"))
+        look.work_a_round()
+
+        assert counted(first)["todos"] == 5
+        assert get_deletion(second.id).rows_left is not None
 
     @pytest.mark.usefixtures("small_chunks")
     def test_has_a_small_one_done_where_a_round_has_not_even_time_for_all_that_are_huge(
