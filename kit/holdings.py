@@ -282,22 +282,22 @@ class Holdings:
 
     def rows_of(self, owner_ids: Collection[UUID]) -> dict[UUID, int]:
         """How many rows this app holds for each of the owners."""
-        return self._count(owner_ids, BY_INDEX)
+        return self._count(owner_ids, "by index", BY_INDEX)
 
     def rows_left(self, owner_ids: Collection[UUID]) -> dict[UUID, int]:
         """The same, where most of them were deleted a moment ago."""
-        return self._count(owner_ids, BY_INDEX, BY_PAGE)
+        return self._count(owner_ids, "by page", BY_INDEX, BY_PAGE)
 
     def count(self, owner_id: UUID) -> int:
         """How many rows this app holds for the owner."""
         return count_rows(self.tables, self.alias, [owner_id])[owner_id]
 
-    def _count(self, owner_ids: Collection[UUID], *plans: str) -> dict[UUID, int]:
+    def _count(self, owner_ids: Collection[UUID], plan: str, *settings: str) -> dict[UUID, int]:
         with durable(self.alias):
             with connections[self.alias].cursor() as cursor:
-                for plan in plans:
-                    cursor.execute(plan)
-            return count_rows(self.tables, self.alias, owner_ids)
+                for setting in settings:
+                    cursor.execute(setting)
+            return count_rows(self.tables, self.alias, owner_ids, plan=plan)
 
     def is_reachable(self) -> bool:
         """Whether this app's database answers. A connection that broke is replaced."""

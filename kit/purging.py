@@ -182,12 +182,18 @@ def _links(model: type[models.Model], path: str) -> list[Any]:
     return links
 
 
-def count_rows(tables: Sequence[Table], alias: str, owner_ids: Collection[UUID]) -> dict[UUID, int]:
-    """How many rows each of these owners has, in one look: some may be changing tables."""
+def count_rows(
+    tables: Sequence[Table], alias: str, owner_ids: Collection[UUID], *, plan: str = "as usual"
+) -> dict[UUID, int]:
+    """How many rows each of these owners has, in one look: some may be changing tables.
+
+    `plan` tells for which settings it is planned: one that is prepared keeps the plan it got
+    under the first, and is known again by its text alone.
+    """
     each = " UNION ALL ".join(table.statements.owners_of_rows for table in tables)
     with connections[alias].cursor() as cursor:
         cursor.execute(
-            f"SELECT owner_id, count(*) FROM ({each}) AS row GROUP BY owner_id",
+            f"/* {plan} */ SELECT owner_id, count(*) FROM ({each}) AS row GROUP BY owner_id",
             {"owners": list(owner_ids)},
         )
         return dict.fromkeys(owner_ids, 0) | dict(cursor.fetchall())

@@ -103,6 +103,19 @@ class TestPurge:
 
         assert held.is_purged(leaver.id)
 
+    def test_counts_by_a_plan_of_its_own_for_each_way_of_counting(self, held: Holdings) -> None:
+        """What is prepared under the settings of one is not executed for another."""
+        leaver = settle("leaver")
+        for _ in range(10):
+            held.rows_of([leaver.id]), held.rows_left([leaver.id]), held.count(leaver.id)
+
+        with connections[held.alias].cursor() as cursor:
+            cursor.execute(
+                "SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE %s",
+                ["%SELECT owner_id, count(*) FROM (%"],
+            )
+            assert cursor.fetchone() == (3,)
+
     def test_of_one_who_was_never_here_is_a_tombstone_all_the_same(self, held: Holdings) -> None:
         stranger = new_id()
 
