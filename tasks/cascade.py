@@ -242,4 +242,6 @@ def _certify(subjects: Mapping[UUID, UUID]) -> None:
 
 
 def _told(error: Exception) -> str:
-    return str(error).strip() or type(error).__name__
+    """What staff are shown: the first line. Those behind it may quote a row."""
+    first, *_ = str(error).strip().splitlines() or [type(error).__name__]
+    return first
