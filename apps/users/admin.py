@@ -4,13 +4,16 @@ An account is never deleted here, its deletion is requested. What proves somethi
 feed, deletions and their steps) may only be looked at.
 """
 
+import logging
 from collections.abc import Callable, Iterable
 from typing import Any
+from uuid import UUID
 
 from django.contrib import admin, messages
 from django.contrib.admin import actions as django_actions
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.forms import AdminPasswordChangeForm
+from django.db import Error as DatabaseError
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
@@ -32,6 +35,10 @@ from kit.admin import ReadOnly
 from kit.errors import Refusal
 from kit.holdings import registered
 from kit.transactions import after_commit
+
+logger = logging.getLogger(__name__)
+
+PAGE_ROWS = 500  # certificates verified at a time
 
 
 def rows_link(model: type[Model], **which: Any) -> str:
@@ -265,16 +272,25 @@ class DeletionAdmin(AboutUser):
     def cancel(self, request: HttpRequest, queryset: QuerySet[Deletion]) -> None:
         self._steer(request, queryset, cancel_deletion)
 
-    @admin.action(description="Verify the certificates of selected deletions")
+    @admin.action(permissions=["steer"], description="Verify certificates of selected deletions")
     def verify(self, request: HttpRequest, queryset: QuerySet[Deletion]) -> None:
         """Against every database, as they are now."""
-        verified = verify_deletions(deletion_ids=[deletion.id for deletion in queryset])
+        ids, verified = [deletion.id for deletion in queryset], dict[UUID, list[str]]()
+        try:
+            for start in range(0, len(ids), PAGE_ROWS):
+                verified |= verify_deletions(deletion_ids=ids[start : start + PAGE_ROWS])
+        except DatabaseError:
+            logger.exception("certificates could not be verified")
+            told = f"A database does not answer. Verified before that: {len(verified)}."
+            self.message_user(request, told, messages.ERROR)
+            return
         for deletion_id, faults in verified.items():
             for fault in faults:
                 self.message_user(request, f"Deletion {deletion_id}: {fault}.", messages.ERROR)
         hold = sum(not faults for faults in verified.values())
-        told = f"Certificates that hold: {hold}. Not done yet: {len(queryset) - len(verified)}."
-        self.message_user(request, told, messages.SUCCESS)
+        told = f"Certificates that hold: {hold}. Not done yet: {len(ids) - len(verified)}."
+        level = messages.SUCCESS if hold == len(verified) else messages.WARNING
+        self.message_user(request, told, level)
 
     def _steer(
         self,

@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import Permission
 from django.core.management import call_command
+from django.db import OperationalError
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from apps.todos.owners import TODOS
 from apps.users import public as users
 from apps.users.admin import UserAdmin
 from apps.users.events import user_changed
@@ -336,6 +338,46 @@ class TestDeletion:
         User.objects.create(id=deletion.user_id, username="revenant")
         page = act(browser, "verify", deletion).text
         assert f"Deletion {deletion.id}: the account is there." in page
+        assert '<li class="warning">Certificates that hold: 0. Not done yet: 0.' in page
+
+    @pytest.mark.django_db(databases=EVERYWHERE, transaction=True)
+    def test_certificates_are_verified_a_page_at_a_time(
+        self, browser: Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("apps.users.admin.PAGE_ROWS", 1)
+        deletions = [scheduled(), scheduled()]
+        Deletion.objects.update(starts_at=timezone.now())
+        cascade.advance_deletions()
+        rows_left, pages = TODOS.rows_left, []
+
+        def look(ids: Any) -> Any:
+            pages.append(ids)
+            return rows_left(ids)
+
+        monkeypatch.setattr(TODOS, "rows_left", look)
+
+        page = act(browser, "verify", *deletions).text
+
+        assert '<li class="success">Certificates that hold: 2. Not done yet: 0.' in page
+        assert [len(ids) for ids in pages] == [1, 1]
+
+    @pytest.mark.django_db(databases=EVERYWHERE, transaction=True)
+    def test_certificates_are_not_verified_while_a_database_is_down(
+        self, browser: Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        deletion = scheduled()
+        Deletion.objects.update(starts_at=timezone.now())
+        cascade.advance_deletions()
+
+        def refuse(_: Any) -> None:
+            raise OperationalError("connection refused")
+
+        monkeypatch.setattr(TODOS, "rows_left", refuse)
+
+        response = act(browser, "verify", deletion)
+
+        assert response.status_code == 200
+        assert "A database does not answer. Verified before that: 0." in response.text
 
     def test_says_what_its_state_does_not_allow(self, browser: Client) -> None:
         deletion = scheduled()
@@ -351,7 +393,9 @@ class TestDeletion:
         visitor.force_login(clerk)
 
         act(visitor, "cancel", deletion)
+        page = act(visitor, "verify", deletion).text
 
+        assert "Certificates" not in page
         assert visitor.get(page_of(deletion)).status_code == 200
         assert Deletion.objects.get().state == "scheduled"
 
