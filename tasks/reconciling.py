@@ -4,7 +4,7 @@ Following the feed keeps the databases in step. This finds what the feed cannot 
 that one of them, or two, were put back to an older state.
 
 - A user who has a tombstone in any app is deleted again, wherever they or their rows came back.
-- Rows of a user who was deleted are deleted again.
+- Rows of a user who was deleted are deleted again. So is one whose tombstone an app has lost.
 - A deletion that the users believe to be paused, and that an app has done since, is resumed.
 - A name that differs is written again.
 - A deletion in its grace period may have been cancelled since the backup of the users was made:
@@ -24,6 +24,7 @@ from kit import holdings
 from kit.directory import Person
 from kit.holdings import Holdings
 from kit.models import Owner
+from kit.purging import LOWEST
 from tasks.following import users_were_put_back
 
 logger = logging.getLogger(__name__)
@@ -42,6 +43,7 @@ class Finding:
 
 RETURNED = "a deleted user had come back"
 REMAINS = "rows of a deleted user were left"
+LOST = "the tombstone of a deleted user was lost"
 PAUSED = "a deletion that had gone on was paused"
 RENAMED = "a name was out of date"
 UNCERTAIN = "a deletion may have been cancelled"
@@ -51,6 +53,7 @@ UNKNOWN = "rows of a user whom nobody knows"
 REMEDIES = {
     RETURNED: "deleted again",
     REMAINS: "deleted again",
+    LOST: "deleted again",
     PAUSED: "resumed",
     RENAMED: "written again",
     UNCERTAIN: "given its grace period anew",
@@ -83,6 +86,7 @@ def _differences(dry_run: bool) -> Iterator[Finding]:
         while not dry_run and held.follow():
             pass  # what is only not yet followed is no difference
         yield from find_differences(held)
+        yield from _find_lost_tombstones(held)
         for user_id, heard_at in users.list_paused_steps(held.app).items():
             # Only by something of which the users have not heard: they were put back since.
             if _is_purged(held, user_id, since=heard_at):
@@ -110,6 +114,16 @@ def find_differences(held: Holdings) -> Iterator[Finding]:
                 yield Finding(what, held.app, owner.id)
 
 
+def _find_lost_tombstones(held: Holdings) -> Iterator[Finding]:
+    """Of those who came and went after the app's backup was made: it has no row of them at all."""
+    after = LOWEST
+    while ids := users.list_certified(held.app, after=after, limit=PAGE_ROWS):
+        known = held.owners._default_manager.filter(id__in=ids).values_list("id", flat=True)
+        for user_id in sorted(set(ids) - set(known) - users.list_under_way(ids)):
+            yield Finding(LOST, held.app, user_id)
+        after = ids[-1]
+
+
 def _difference(owner: Owner, person: Person, entombed: bool) -> str | None:
     if person.closing:
         return None
@@ -132,7 +146,7 @@ def _is_purged(held: Holdings, user_id: UUID, *, since: datetime | None = None) 
 
 
 def _mend(finding: Finding) -> None:
-    if finding.what in (RETURNED, REMAINS):
+    if finding.what in (RETURNED, REMAINS, LOST):
         users.reopen_deletion(user_id=finding.user_id)
     elif finding.what == PAUSED:
         users.resume_deletion_of(user_id=finding.user_id)

@@ -213,6 +213,13 @@ def list_paused_steps(app: str) -> dict[UUID, datetime]:
     return dict(paused.values_list("deletion__user_id", heard_at))
 
 
+def list_certified(app: str, *, after: UUID, limit: int) -> list[UUID]:
+    """The next of those whose deletion is done, this app having had its part, in order of id."""
+    part = DeletionStep.objects.filter(deletion=OuterRef("id"), app=app)
+    done = Deletion.objects.filter(Exists(part), state=Deletion.State.DONE, user_id__gt=after)
+    return list(done.order_by("user_id").values_list("user_id", flat=True).distinct()[:limit])
+
+
 def list_under_way(user_ids: Collection[UUID]) -> set[UUID]:
     """Those of `user_ids` whose deletion has begun and is not done."""
     deletions = Deletion.objects.filter(user_id__in=user_ids, state__in=BEGUN)

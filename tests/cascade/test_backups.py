@@ -12,6 +12,7 @@ from django.utils import timezone
 from apps.todos.models import Owner as TodoOwner
 from apps.users import public as users
 from apps.users.models import Deletion, User
+from apps.users.operations.certificates import verify_deletions
 from apps.users.operations.deletions import (
     cancel_deletion,
     pause_deletion,
@@ -133,6 +134,8 @@ def check(story: Story, put_back: tuple[str, ...]) -> None:
     unknown = {(UNKNOWN, app, story.ids["came later"]) for app in kept if users_are_old}
     found = {(each.what, each.app, each.user_id) for each in reconciling.reconcile()}
     assert found == unknown
+    done = Deletion.objects.filter(state="done").values_list("id", flat=True)
+    assert not any(verify_deletions(deletion_ids=done).values())
 
 
 class TestPutBack:

@@ -20,7 +20,7 @@ from apps.users.operations.deletions import (
 )
 from kit import holdings
 from tasks import cascade, reconciling
-from tasks.reconciling import REMAINS, RENAMED, RETURNED, UNKNOWN, Finding
+from tasks.reconciling import LOST, REMAINS, RENAMED, RETURNED, UNKNOWN, Finding
 from tests.people import EVERYWHERE, Citizen, feed_asleep, follow_feed, rows_left, settle
 
 pytestmark = pytest.mark.django_db(databases=EVERYWHERE, transaction=True)
@@ -96,6 +96,19 @@ class TestReconcile:
             pass
 
         assert rows_left(leaver.id) == {"todos": 0, "counter": 0, "users": 0}
+        assert reconciling.reconcile() == []
+
+    def test_sets_a_tombstone_anew_of_one_who_came_and_went_after_the_backup(self) -> None:
+        leaver = settle("leaver")
+        delete(leaver)
+        TodoOwner.objects.filter(id=leaver.id).delete()
+
+        findings = reconciling.reconcile()
+        while cascade.advance_deletions():
+            pass
+
+        assert found(findings) == {(LOST, "todos", leaver.id)}
+        assert TODOS.entombed([leaver.id]) == {leaver.id: 0}
         assert reconciling.reconcile() == []
 
     def test_only_reports_rows_of_a_user_whom_nobody_knows(self) -> None:
