@@ -29,13 +29,14 @@ class TestCancelAndStart:
             hesitant = settle(f"hesitant{number}", rows=2)
             deletion = delete(hesitant)
 
-            cancelled, _ = race(
+            cancelled, worked = race(
                 lambda deletion=deletion: cancel_deletion(deletion_id=deletion.id),  # type: ignore[misc]
                 work_until_done,
                 errors_as_values=True,
             )
             work_until_done()
 
+            assert worked is None  # nothing was raised
             state = state_of(deletion)
             assert isinstance(cancelled, WrongDeletionState) == (state == "done")
             if state == "cancelled":
