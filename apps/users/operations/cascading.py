@@ -18,6 +18,7 @@ from django.utils import timezone
 from apps.users.events import user_changed
 from apps.users.models import Deletion, DeletionStep, Session, User
 from kit.holdings import registered
+from kit.purging import UNHURRIED
 from kit.transactions import after_commit, durable
 
 ALIAS = "default"
@@ -126,9 +127,12 @@ def record_steps(*, reports: Sequence[StepReport]) -> None:
     """Copy how far an app has come. It never goes back, however late a report arrives.
 
     Only the last one is taken at its word: an app that was put back in the middle of it may have
-    had less to delete, and it is its count that the certificate is compared with.
+    had less to delete, and it is its count that the certificate is compared with. Those before
+    need not wait for the disk: what a crash takes back is reported again.
     """
     with durable(ALIAS), connections[ALIAS].cursor() as cursor:
+        if not any(report.done for report in reports):
+            cursor.execute(UNHURRIED)
         cursor.execute(
             RECORD,
             {
