@@ -4,11 +4,14 @@ import gc
 import os
 import re
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from io import BytesIO
+from typing import IO, TYPE_CHECKING
 
 from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 from django.urls import get_resolver
+
+from epis.api import CUT_OFF
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -38,27 +41,51 @@ def utf8_only(application: "WSGIApplication") -> "WSGIApplication":
     return guarded
 
 
-def reads_to_the_end(application: "WSGIApplication") -> "WSGIApplication":
-    """`application`, with nothing of a body left unread when it has answered.
+def whole_bodies(application: "WSGIApplication") -> "WSGIApplication":
+    """`application`, which gets each body as a whole, with its length.
 
-    A view that refuses a request does not read its body. The web server would then close
-    the connection behind the answer, under the client's next request on it.
+    Django takes a body without Content-Length (chunked, or HTTP/2) for none, and one whose sender
+    died for all there is: either would be counted as something that nobody sent. What is cut off
+    is marked, for `epis.api.edge` to refuse; so is what says that it is chunked and is empty,
+    which may be chunks that cannot be read.
+
+    A body that is too large is left unread, and refused by its length. Up to the same limit it is
+    then read to its end: the web server would otherwise close the connection behind the answer,
+    under the client's next request on it.
     """
 
-    def reading(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        answer = application(environ, start_response)
-        if environ.get("CONTENT_LENGTH", "").isdecimal():
-            left = min(int(environ["CONTENT_LENGTH"]), settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
-            while left > 0 and (read := environ["wsgi.input"].read(min(left, CHUNK_BYTES))):
-                left -= len(read)
-        return answer
+    def guarded(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        length = environ.get("CONTENT_LENGTH", "")
+        stream = environ["wsgi.input"]
+        if length.isdecimal() and int(length) > most:
+            answer = application(environ, start_response)
+            _read(stream, most)
+            return answer
+        body = _read(stream, int(length) if length.isdecimal() else most + 1)
+        if length.isdecimal():
+            environ[CUT_OFF] = len(body) < int(length)
+        else:
+            environ[CUT_OFF] = not body and "HTTP_TRANSFER_ENCODING" in environ
+            environ["CONTENT_LENGTH"] = str(len(body))
+        environ["wsgi.input"] = BytesIO(body)
+        return application(environ, start_response)
 
-    return reading
+    return guarded
+
+
+def _read(stream: IO[bytes], most: int) -> bytes:
+    """What there is to be read, up to so many bytes; less only where it ends."""
+    chunks = []
+    while most > 0 and (chunk := stream.read(min(most, CHUNK_BYTES))):
+        chunks.append(chunk)
+        most -= len(chunk)
+    return b"".join(chunks)
 
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "epis.settings")
 
-application = reads_to_the_end(utf8_only(get_wsgi_application()))
+application = whole_bodies(utf8_only(get_wsgi_application()))
 # What is loaded by now stays, so it is not looked through again and again: the routes and views
 # too, which Django would load with the first request.
 _ = get_resolver().url_patterns

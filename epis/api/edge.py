@@ -11,12 +11,15 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.template.loader import render_to_string
 
+from epis.api import CUT_OFF
 from epis.api.problems import Problem, ProblemRenderer, problem_of
 from kit.errors import Refusal
 
+ENDED_EARLY = "The body ended before it was complete."
+
 
 class Edge:
-    """Middleware: turns away bodies too large, and gives every error a body.
+    """Middleware: turns away bodies too large or cut off, and gives every error a body.
 
     Django holds `DATA_UPLOAD_MAX_MEMORY_SIZE` against all but uploaded files, which it
     would write to disk, whoever sends them; nothing here takes any.
@@ -29,6 +32,8 @@ class Edge:
         length = request.META.get("CONTENT_LENGTH") or "0"
         if length.isdecimal() and int(length) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
             return tell(request, Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE))
+        if request.META.get(CUT_OFF):
+            return tell(request, Problem(HTTPStatus.BAD_REQUEST, detail=ENDED_EARLY))
         response = self.get_response(request)
         if response.status_code < 400 or getattr(response, "content", True):
             return response

@@ -1,0 +1,102 @@
+"""Bodies as they come over the wire: without a length, cut off, or too large."""
+
+import http.client
+import json
+import socket
+from typing import Any
+
+import pytest
+
+from kit.ids import new_id
+from tests.acceptance.running import Running
+
+HALF_A_FORM = b"amount=10"  # of amount=1000
+
+
+@pytest.fixture
+def counter(epis: Running) -> tuple[str, str]:
+    """The address of a new counter's increments, and a token of its owner's."""
+    account = {"username": f"wire-{new_id()}", "password": "a long pass phrase"}
+    epis.call("POST", "/api/users/", account)
+    token = epis.call("POST", "/api/auth/tokens/", account).body["token"]
+    tally = epis.call("POST", "/api/counters/", {"name": "wire"}, token).body["id"]
+    return f"/api/counters/{tally}/increments/", token
+
+
+def send_in_chunks(epis: Running, path: str, token: str, body: bytes) -> tuple[int, Any]:
+    connection = http.client.HTTPConnection("127.0.0.1", epis.port, timeout=10)
+    headers = {"Content-Type": "application/json", "Authorization": f"Bearer {token}"}
+    connection.request("POST", path, iter([body[:3], body[3:]]), headers, encode_chunked=True)
+    answer = connection.getresponse()
+    told = json.loads(answer.read())
+    connection.close()
+    return answer.status, told
+
+
+def send_raw(epis: Running, path: str, headers: list[str], body: bytes) -> bytes:
+    """Send this and no more, and close the sending side; gives what is answered."""
+    with socket.create_connection(("127.0.0.1", epis.port), timeout=10) as connection:
+        lines = [f"POST {path} HTTP/1.1", "Host: 127.0.0.1", "Connection: close", *headers]
+        connection.sendall("\r\n".join([*lines, "", ""]).encode() + body)
+        connection.shutdown(socket.SHUT_WR)
+        answer = b""
+        while more := connection.recv(65_536):
+            answer += more
+    return answer
+
+
+class TestBodyWithoutALength:
+    def test_is_read_as_it_is(self, epis: Running, counter: tuple[str, str]) -> None:
+        path, token = counter
+        body = b'{"amount": 5, "key": "monday"}'
+
+        answers = [send_in_chunks(epis, path, token, body) for _ in range(2)]
+
+        assert [status for status, _ in answers] == [202, 200]
+        assert {(told["amount"], told["key"]) for _, told in answers} == {(5, "monday")}
+        assert len({told["id"] for _, told in answers}) == 1
+
+    def test_that_is_an_array_is_counted_as_a_whole(
+        self, epis: Running, counter: tuple[str, str]
+    ) -> None:
+        path, token = counter
+
+        status, told = send_in_chunks(epis, path, token, b'[{"amount": 5}, {"amount": 7}]')
+
+        assert (status, told["accepted"]) == (202, 2)
+
+    def test_that_cannot_be_read_counts_nothing(
+        self, epis: Running, counter: tuple[str, str]
+    ) -> None:
+        path, token = counter
+        headers = [f"Authorization: Bearer {token}", "Transfer-Encoding: chunked"]
+
+        answer = send_raw(epis, path, headers, b"zz\r\n{}\r\n0\r\n\r\n")
+
+        assert b" 202 " not in answer[:20]
+        assert epis.call("GET", path, token=token).body["results"] == []
+
+    def test_is_refused_where_it_is_too_large(
+        self, epis: Running, counter: tuple[str, str]
+    ) -> None:
+        path, token = counter
+
+        status, told = send_in_chunks(epis, path, token, b" " * (10 * 1024 * 1024 + 1))
+
+        assert (status, told["title"]) == (413, "Content Too Large")
+
+
+class TestBodyThatIsCutOff:
+    @pytest.mark.parametrize("body", [HALF_A_FORM, b""])
+    def test_counts_nothing(self, epis: Running, counter: tuple[str, str], body: bytes) -> None:
+        path, token = counter
+        headers = [
+            f"Authorization: Bearer {token}",
+            "Content-Type: application/x-www-form-urlencoded",
+            f"Content-Length: {len('amount=1000')}",
+        ]
+
+        answer = send_raw(epis, path, headers, body)
+
+        assert b" 202 " not in answer[:20]
+        assert epis.call("GET", path, token=token).body["results"] == []
