@@ -33,6 +33,7 @@ LABELS = {
     "celery": "(c) a Celery task each",
     "redis": "(d) Redis INCR",
     "nothing": "(e) nothing at all",
+    "nothing-shared": "(e) with tokens looked up together",
 }
 
 Round = dict[str, float]
@@ -86,6 +87,7 @@ def all_arms(epis: Instance) -> list[Arm]:
         a_task_each(epis),
         Arm("redis", "/bench/redis/", lambda: int(server.get(storage.REDIS_KEY) or 0)),
         Arm("nothing", "/bench/nothing/", None),
+        Arm("nothing-shared", "/bench/nothing-shared/", None),
     ]
 
 

@@ -5,7 +5,7 @@ that the kit stays below the apps.
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 from uuid import UUID
 
@@ -33,6 +33,13 @@ class Viewer:
 
     user_id: UUID
     is_staff: bool = False
+
+
+@dataclass(frozen=True)
+class Bearer:
+    """Who asks, as the bearer of a token that nobody has looked up yet."""
+
+    token: str = field(repr=False)
 
 
 class Directory(Protocol):

@@ -6,7 +6,7 @@ increments, not with the consumer, and not with a purge.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -19,13 +19,15 @@ from apps.counter.errors import (
     CounterNotFound,
     KeyMalformed,
     KeyUsedForAnotherAmount,
+    TokenUnknown,
 )
 from apps.counter.events import increments_accepted
 from apps.counter.lanes import slot_of
 from apps.counter.models import LARGEST_AMOUNT, LONGEST_KEY, Increment
 from apps.counter.queries import find_increments, get_owner_of_changeable, is_owner_free
 from apps.counter.watches import Watches
-from kit.directory import Viewer
+from apps.users import public as users
+from kit.directory import Bearer, Viewer
 from kit.errors import Invalid
 from kit.group_commit import GroupCommit
 from kit.holdings import OwnerIsGone
@@ -45,18 +47,11 @@ FROM counter_accept(%b, %b::uuid[], %b::uuid[], %b::int[], %b::uuid[], %b::text[
 """
 
 
-class Asker(NamedTuple):
-    """Who asks for increments of which counter."""
-
-    counter_id: UUID
-    viewer: Viewer
-
-
 class Request(NamedTuple):
     """An increment that is asked for, under the id that it is to have."""
 
     id: UUID
-    asker: Asker
+    counter_id: UUID
     key: str
     amount: int
 
@@ -77,16 +72,19 @@ class Receipt:
 
 
 def accept_increment(
-    *, counter_id: UUID, viewer: Viewer, amount: int = 1, key: str | None = None
+    *, counter_id: UUID, viewer: Viewer | Bearer, amount: int = 1, key: str | None = None
 ) -> Receipt:
     """Accept an increment, once per key. A key seen before gives the first receipt as it stands.
 
-    Those who ask at the same time share a commit; what is wrong with one concerns no other.
-    Raises AmountOutOfRange, KeyMalformed, CounterNotFound, CounterNotYours,
-    KeyUsedForAnotherAmount and OwnerIsGone.
+    Those who ask at the same time share a commit, and the look-up of their tokens; what is wrong
+    with one concerns no other. Raises AmountOutOfRange, KeyMalformed, TokenUnknown,
+    CounterNotFound, CounterNotYours, KeyUsedForAnotherAmount and OwnerIsGone.
     """
-    request = _request(Asker(counter_id, viewer), amount, key)
-    return _checked([request], [_inbox.submit(request)])[0]
+    request = _request(counter_id, amount, key)
+    signed_in, receipt = _inbox.submit((request, viewer))
+    if signed_in is None:
+        raise TokenUnknown
+    return _checked(signed_in, [request], [receipt])[0]
 
 
 def accept_increments(
@@ -97,66 +95,81 @@ def accept_increments(
     They have a transaction of their own, for they are put back together. What is refused names
     the index of the first that is wrong.
     """
-    asker = Asker(counter_id, viewer)
     requests = []
     for index, (amount, key) in enumerate(increments):
         try:
-            requests.append(_request(asker, amount, key))
+            requests.append(_request(counter_id, amount, key))
         except Invalid as error:
             error.field = f"[{index}].{error.field}"
             raise
     with durable(ALIAS):
-        return _checked(requests, _put(requests, ALONE))
+        return _checked(viewer, requests, _put(requests, [viewer] * len(requests), ALONE))
 
 
-def _request(asker: Asker, amount: int, key: str | None) -> Request:
+def _request(counter_id: UUID, amount: int, key: str | None) -> Request:
     if amount == 0 or abs(amount) > LARGEST_AMOUNT:
         raise AmountOutOfRange
     if key is not None and not KEY.fullmatch(key):
         raise KeyMalformed
     id = new_id()
-    return Request(id, asker, str(id) if key is None else key, amount)
+    return Request(id, counter_id, str(id) if key is None else key, amount)
 
 
-def _checked(requests: Sequence[Request], found: Sequence[Receipt | None]) -> list[Receipt]:
-    """The receipts, if all requests of one asker have the one that they are to have."""
+def _checked(
+    viewer: Viewer, requests: Sequence[Request], found: Sequence[Receipt | None]
+) -> list[Receipt]:
+    """The receipts, if all of a viewer's requests of one counter have the one that is theirs."""
     if not all(receipt and receipt.is_new for receipt in found):
-        get_owner_of_changeable(*requests[0].asker)  # not looked at yet, if nothing was written
+        # Not looked at yet, if nothing was written.
+        get_owner_of_changeable(requests[0].counter_id, viewer)
     receipts = []
     for request, receipt in zip(requests, found, strict=True):
         if receipt is None:  # and yet the asker may change the counter: somebody has it locked
-            raise CounterNotFound if is_owner_free(request.asker.counter_id) else OwnerIsGone
+            raise CounterNotFound if is_owner_free(request.counter_id) else OwnerIsGone
         if receipt.amount != request.amount:
             raise KeyUsedForAnotherAmount(key=request.key)
         receipts.append(receipt)
     return receipts
 
 
-def _put_and_commit(requests: list[Request]) -> list[Receipt | None]:
-    with durable(ALIAS):
-        return _put(requests, WITH_OTHERS if len(requests) > 1 else ALONE)
+def _put_and_commit(
+    asked: list[tuple[Request, Viewer | Bearer]],
+) -> list[tuple[Viewer | None, Receipt | None]]:
+    """Who each of them turned out to be, None for nobody, and their receipt as `_put` has it."""
+    bearers = {who for _, who in asked if isinstance(who, Bearer)}
+    known = users.viewers_of(bearers) if bearers else {}
+    viewers = [who if isinstance(who, Viewer) else known.get(who) for _, who in asked]
+    requests = [request for (request, _), viewer in zip(asked, viewers, strict=True) if viewer]
+    receipts: Iterator[Receipt | None] = iter(())
+    if requests:
+        with durable(ALIAS):
+            by = [viewer for viewer in viewers if viewer]
+            receipts = iter(_put(requests, by, WITH_OTHERS if len(asked) > 1 else ALONE))
+    return [(viewer, next(receipts) if viewer else None) for viewer in viewers]
 
 
 _inbox = GroupCommit(_put_and_commit)
 _watches = Watches()
 
 
-def _put(requests: Sequence[Request], patience: str) -> list[Receipt | None]:
-    """Put into the inbox what is new and allowed.
+def _put(
+    requests: Sequence[Request], viewers: Sequence[Viewer], patience: str
+) -> list[Receipt | None]:
+    """Put into the inbox what is new and what its viewer may ask for.
 
     The receipt that is there for each, or None. One that is not new may be another's to see.
     """
     with connections[ALIAS].cursor() as cursor:
-        cursor.execute(ACCEPT, (patience, *_columns(requests)))
+        cursor.execute(ACCEPT, (patience, *_columns(requests, viewers)))
         accepted_at, not_put = cursor.fetchone()
     known = set(not_put)
     receipts: dict[UUID, Receipt | None] = {
-        id: Receipt(id, asker.counter_id, key, amount, accepted_at)
-        for id, asker, key, amount in requests
+        id: Receipt(id, counter_id, key, amount, accepted_at)
+        for id, counter_id, key, amount in requests
         if id not in known
     }
     if receipts:
-        counter_ids = {request.asker.counter_id for request in requests if request.id in receipts}
+        counter_ids = {request.counter_id for request in requests if request.id in receipts}
         after_commit(ALIAS, lambda: _call_consumer(counter_ids))
     if known:
         receipts |= _first_receipts([request for request in requests if request.id in known])
@@ -170,9 +183,8 @@ def _call_consumer(counter_ids: set[UUID]) -> None:
         increments_accepted.send(Increment, counter_ids=unwatched)
 
 
-def _columns(requests: Sequence[Request]) -> tuple[list[Any], ...]:
-    viewers = [request.asker.viewer for request in requests]
-    counter_ids = [request.asker.counter_id for request in requests]
+def _columns(requests: Sequence[Request], viewers: Sequence[Viewer]) -> tuple[list[Any], ...]:
+    counter_ids = [request.counter_id for request in requests]
     return (
         [request.id for request in requests],
         counter_ids,
@@ -185,7 +197,7 @@ def _columns(requests: Sequence[Request]) -> tuple[list[Any], ...]:
 
 def _first_receipts(requests: Sequence[Request]) -> dict[UUID, Receipt | None]:
     """For each request the receipt of the first one with its key. None if that is purged."""
-    keys = [(request.asker.counter_id, request.key) for request in requests]
+    keys = [(request.counter_id, request.key) for request in requests]
     first = {(found.counter_id, found.key): found for found in find_increments(keys)}
     return {
         request.id: _receipt_of(first[key]) if key in first else None

@@ -1,6 +1,6 @@
 """What the counter app can refuse."""
 
-from kit.errors import Forbidden, Invalid, KeyReused, NotFound
+from kit.errors import Forbidden, Invalid, KeyReused, NotFound, Unauthenticated
 
 
 class CounterNotFound(NotFound):
@@ -29,6 +29,10 @@ class AmountOutOfRange(Invalid):
 
     def __init__(self) -> None:
         super().__init__(field="amount")
+
+
+class TokenUnknown(Unauthenticated):
+    """The token is unknown, expired or revoked."""
 
 
 class KeyMalformed(Invalid):

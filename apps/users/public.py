@@ -4,6 +4,7 @@ Ids and frozen dataclasses go out, never a model or a queryset. It is also the
 `kit.directory.Directory` that the other apps ask about their owners.
 """
 
+from collections.abc import Collection
 from uuid import UUID
 
 from apps.users.operations.accounts import register_user
@@ -22,7 +23,7 @@ from apps.users.operations.deletions import (
     reopen_deletion,
     resume_deletion_of,
 )
-from apps.users.operations.signing_in import clear_expired_sign_ins
+from apps.users.operations.signing_in import clear_expired_sign_ins, use_tokens
 from apps.users.queries import (
     DueStep,
     changes_after,
@@ -39,6 +40,7 @@ from apps.users.queries import (
     list_under_way,
     list_worked_off,
 )
+from kit.directory import Bearer, Viewer
 
 __all__ = [
     "DueStep",
@@ -66,9 +68,20 @@ __all__ = [
     "reopen_deletion",
     "reopen_steps",
     "resume_deletion_of",
+    "viewers_of",
     "wake",
     "working_alone",
 ]
+
+
+def viewers_of(bearers: Collection[Bearer]) -> dict[Bearer, Viewer]:
+    """Who bears these tokens. Without those of nobody: unknown, expired or revoked."""
+    tokens = use_tokens([bearer.token for bearer in bearers])
+    return {
+        bearer: Viewer(tokens[bearer.token].user_id, tokens[bearer.token].user.is_staff)
+        for bearer in bearers
+        if bearer.token in tokens
+    }
 
 
 def open_account(*, username: str, password: str, email: str = "") -> UUID:

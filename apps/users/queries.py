@@ -51,32 +51,34 @@ def get_token(token_id: UUID, user_id: UUID) -> Token:
 
 # What a request has to know of who sends it. What else there is of an account is read when it is
 # asked for. In the order of the models' fields, by which Django pairs values with them.
-OF_TOKEN = ("id", "user_id", "last_used_at")
+OF_TOKEN = ("id", "user_id", "digest", "last_used_at")
 OF_ACCOUNT = ("is_superuser", "username", "is_staff", "is_active", "id", "closed_at")
 FIND_SIGN_IN = """
-SELECT token.id, token.user_id, token.last_used_at,
+SELECT token.id, token.user_id, token.digest, token.last_used_at,
        account.is_superuser, account.username, account.is_staff, account.is_active, account.id,
        account.closed_at
 FROM users_token AS token JOIN users_user AS account ON account.id = token.user_id
-WHERE token.digest = %s AND (token.expires_at IS NULL OR token.expires_at > %s)
+WHERE token.digest = ANY (%s) AND (token.expires_at IS NULL OR token.expires_at > %s)
   AND account.is_active AND account.closed_at IS NULL
 """
 
 
-def find_live_token(digest: bytes, now: datetime) -> Token | None:
-    """The token with this digest and its user, if it has not expired and the account may sign in.
+def find_live_tokens(digests: Collection[bytes], now: datetime) -> dict[bytes, Token]:
+    """The tokens with these digests, and their users, by digest.
 
-    Each request asks for it. A queryset would take several times as long to put the statement
-    together as the server takes to answer it.
+    Those that have not expired, and whose account may sign in. Each request asks for its own. A
+    queryset would take several times as long to put the statement together as the server takes
+    to answer it.
     """
     with connections[ALIAS].cursor() as cursor:
-        cursor.execute(FIND_SIGN_IN, [digest, now])
-        row = cursor.fetchone()
-    if row is None:
-        return None
-    token = Token.from_db(ALIAS, OF_TOKEN, row[: len(OF_TOKEN)])
-    token.user = User.from_db(ALIAS, OF_ACCOUNT, row[len(OF_TOKEN) :])
-    return token
+        cursor.execute(FIND_SIGN_IN, [list(digests), now])
+        rows = cursor.fetchall()
+    tokens = {}
+    for row in rows:
+        token = Token.from_db(ALIAS, OF_TOKEN, row[: len(OF_TOKEN)])
+        token.user = User.from_db(ALIAS, OF_ACCOUNT, row[len(OF_TOKEN) :])
+        tokens[bytes(token.digest)] = token
+    return tokens
 
 
 # --- the feed and the directory -----------------------------------------------------------

@@ -24,10 +24,11 @@ TARGETS = (
 TEXT = """\
 {connections} connections send one increment a request to one counter, each with a fresh random \
 key, for {seconds} s a round, {rounds} rounds. All arms answer from the same web server \
-({workers} workers of {threads} threads) behind the same middleware, authentication (a bearer \
-token looked up on each request) and permission check, to the same bytes. *Accepted* counts the \
-answers; *applied* counts them up to the moment when all are in the value, which for everyone \
-but epis and (c) is the same.
+({workers} workers of {threads} threads) behind the same middleware and the same authentication \
+(a bearer token looked up on each request), to the same bytes. epis looks the tokens of a group \
+up together, for it has groups; what that does for a request that does nothing is the last row. \
+*Accepted* counts the answers; *applied* counts them up to the moment when all are in the value, \
+which for everyone but epis and (c) is the same.
 
 - **epis**: committed and fsynced before the answer, the key kept for ever, applied in order by \
 the single consumer, each with its own result. After each round: nothing pending, and the value \

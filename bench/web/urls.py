@@ -7,6 +7,7 @@ from epis import urls
 
 urlpatterns = [
     path("bench/nothing/", views.Nothing.as_view()),
+    path("bench/nothing-shared/", views.NothingSignedInTogether.as_view()),
     path("bench/hot/", views.HotRow.as_view()),
     path("bench/keyed/", views.KeyedHotRow.as_view()),
     path("bench/keyed-at-once/", views.KeyedHotRowAtOnce.as_view()),

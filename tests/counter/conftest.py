@@ -9,6 +9,8 @@ from rest_framework.test import APIClient
 from apps.counter import public as counter
 from apps.users.models import User
 from tests.clients import client_of
+from tests.conftest import Start
+from tests.counter.interleaving import ACCEPTING, Pause, paused_after
 from tests.factories import UserFactory
 
 
@@ -45,3 +47,18 @@ def api(ada: User) -> APIClient:
 def tally(ada: User) -> UUID:
     """A counter of Ada's, at 0."""
     return counter.open_counter(owner_id=ada.id, name="tally")
+
+
+@pytest.fixture
+def pause(ada: User, start: Start) -> Pause:
+    """At which another request stops before it commits: all others gather behind it."""
+    own = counter.open_counter(owner_id=ada.id, name="the first")
+
+    def accept_and_pause() -> None:
+        with paused_after(ACCEPTING, pause):
+            counter.increment(counter_id=own, owner_id=ada.id)
+
+    pause = Pause()
+    start(accept_and_pause)
+    pause.wait_until_reached()
+    return pause

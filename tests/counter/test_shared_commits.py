@@ -54,20 +54,6 @@ def transactions(*keys: str) -> int:
 class TestGroup:
     """Requests that gather while the one before them is being written."""
 
-    @pytest.fixture
-    def pause(self, ada: User, start: Start) -> Pause:
-        """At which another request stops before it commits: all others gather behind it."""
-        own = counter.open_counter(owner_id=ada.id, name="the first")
-
-        def accept_and_pause() -> None:
-            with paused_after(ACCEPTING, pause):
-                counter.increment(counter_id=own, owner_id=ada.id)
-
-        pause = Pause()
-        start(accept_and_pause)
-        pause.wait_until_reached()
-        return pause
-
     def test_is_written_in_one_transaction(
         self, ada: User, tally: UUID, pause: Pause, start: Start
     ) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from django.http import QueryDict
 from django.utils.dateparse import parse_datetime
 from rest_framework.exceptions import ValidationError
+from rest_framework.parsers import JSONParser
 from rest_framework.request import Request
 
 from apps.counter.api.serializers import NewIncrementSerializer
@@ -21,6 +22,14 @@ WAIT = re.compile(r'wait\s*=\s*(?:"(?P<quoted>[^"]*)"|(?P<plain>.*))\Z', re.IGNO
 
 # The offset in a query whose "+" was not quoted.
 PLUS_AS_BLANK = re.compile(r" (?=\d\d:?\d\d\Z)")
+
+
+def is_one_increment(request: Request) -> bool:
+    """Whether the body, not read yet, is an object in JSON, if it is anything that is taken here.
+
+    `asked_for` then gives one increment, or raises.
+    """
+    return request.content_type == JSONParser.media_type and request.body.lstrip()[:1] == b"{"
 
 
 def asked_for(request: Request) -> Asked | list[Asked]:

@@ -22,7 +22,7 @@ from rest_framework.serializers import BaseSerializer
 from rest_framework.viewsets import GenericViewSet
 
 from apps.counter.accepting import Receipt, accept_increment, accept_increments
-from apps.counter.api.asking import asked_for, moment_asked_for, seconds_to_wait
+from apps.counter.api.asking import asked_for, is_one_increment, moment_asked_for, seconds_to_wait
 from apps.counter.api.filters import IncrementFilters
 from apps.counter.api.serializers import (
     AcceptedSerializer,
@@ -42,6 +42,7 @@ from apps.counter.queries import (
     list_increments,
 )
 from kit.api.bodies import answered
+from kit.api.signing_in import SignsInLater
 from kit.api.viewers import viewer_of
 
 
@@ -149,7 +150,7 @@ class CounterViewSet(ListModelMixin, GenericViewSet[Counter]):
 
 
 @extend_schema(tags=["Counters"])
-class IncrementViewSet(ListModelMixin, RetrieveModelMixin, GenericViewSet[Increment]):
+class IncrementViewSet(SignsInLater, ListModelMixin, RetrieveModelMixin, GenericViewSet[Increment]):
     """A counter's ledger: a receipt for each of its increments."""
 
     lookup_field = "id"
@@ -162,6 +163,10 @@ class IncrementViewSet(ListModelMixin, RetrieveModelMixin, GenericViewSet[Increm
 
     def get_object(self) -> Increment:
         return get_increment(self.kwargs["counter_id"], self.kwargs["id"], viewer_of(self.request))
+
+    def may_sign_in_later(self, request: Request) -> bool:
+        """Who sends one increment is looked up together with who does so at the same time."""
+        return request.method == "POST" and is_one_increment(request)
 
     def get_serializer_class(self) -> type[BaseSerializer[Any]]:
         # Not by the action: the page with the list has the form of a new one on it.
@@ -191,11 +196,13 @@ class IncrementViewSet(ListModelMixin, RetrieveModelMixin, GenericViewSet[Increm
         """
         asked = asked_for(request)
         wait = seconds_to_wait(request)
-        viewer = viewer_of(request)
         if isinstance(asked, list):
-            receipts = accept_increments(counter_id=counter_id, viewer=viewer, increments=asked)
+            receipts = accept_increments(
+                counter_id=counter_id, viewer=viewer_of(request), increments=asked
+            )
             return Response(summary(receipts), status=status.HTTP_202_ACCEPTED)
         amount, key = asked
+        viewer = self.bearer or viewer_of(request)
         receipt = accept_increment(counter_id=counter_id, viewer=viewer, amount=amount, key=key)
         settled = wait_until_settled(receipt, wait) if wait else None
         # Not reversed: that takes longer than to accept it.

@@ -2,7 +2,8 @@
 
 import hashlib
 import secrets
-from datetime import timedelta
+from collections.abc import Collection
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.conf import settings
@@ -14,7 +15,7 @@ from django.utils import timezone
 
 from apps.users.errors import WrongCredentials
 from apps.users.models import Session, SignInTries, Token, User
-from apps.users.queries import find_live_token, get_token
+from apps.users.queries import find_live_tokens, get_token
 from kit.errors import TooManyTries
 from kit.transactions import durable
 
@@ -95,12 +96,30 @@ def use_token(secret: str) -> Token | None:
 
     None for one that is unknown, revoked or expired, or whose account may not sign in.
     """
+    return use_tokens([secret]).get(secret)
+
+
+def use_tokens(secrets: Collection[str]) -> dict[str, Token]:
+    """The same for several at once: those that are live, by their secrets."""
     now = timezone.now()
-    token = find_live_token(digest_of(secret), now)
-    if token and (not token.last_used_at or token.last_used_at < now - LAST_USE_IS_KEPT_TO):
-        with durable(ALIAS):
-            Token.objects.filter(id=token.id).update(last_used_at=now)
-    return token
+    digests = {secret: digest_of(secret) for secret in secrets}
+    live = find_live_tokens(digests.values(), now)
+    unnoted = [
+        token.id
+        for token in live.values()
+        if token.last_used_at is None or token.last_used_at < now - LAST_USE_IS_KEPT_TO
+    ]
+    if unnoted:
+        _note_use(unnoted, now)
+    return {secret: live[digest] for secret, digest in digests.items() if digest in live}
+
+
+def _note_use(token_ids: Collection[UUID], now: datetime) -> None:
+    """One that somebody else has in hand is passed over: no request waits for this."""
+    tokens = Token.objects.filter(id__in=token_ids)
+    with durable(ALIAS):
+        free = tokens.select_for_update(skip_locked=True, no_key=True).values_list("id", flat=True)
+        Token.objects.filter(id__in=list(free)).update(last_used_at=now)
 
 
 def revoke_token(*, token_id: UUID, user_id: UUID) -> None:
