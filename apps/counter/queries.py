@@ -23,7 +23,7 @@ from django.utils import timezone
 
 from apps.counter.errors import CounterNotFound, CounterNotYours, IncrementNotFound, NotYet
 from apps.counter.lanes import CONSUMER_LOCK, slot_of
-from apps.counter.models import Counter, Increment, Pending
+from apps.counter.models import Counter, Increment, Owner, Pending
 from kit.directory import Viewer
 from kit.transactions import durable
 
@@ -66,12 +66,42 @@ def with_pending(counters: QuerySet[Counter]) -> QuerySet[Counter]:
     )
 
 
+def _columns_of(model: type[Counter | Owner], table: str) -> str:
+    return ", ".join(f"{table}.{field.column}" for field in model._meta.concrete_fields)
+
+
+OF_COUNTER, OF_OWNER = (
+    [field.attname for field in model._meta.concrete_fields] for model in (Counter, Owner)
+)
+GET_COUNTER = f"""
+SELECT pending.count, pending.amount,
+       {_columns_of(Counter, "counter")}, {_columns_of(Owner, "owner")}
+FROM counter_counter AS counter JOIN counter_owner AS owner ON owner.id = counter.owner_id,
+     LATERAL (
+        SELECT count(*) AS count, coalesce(sum(amount), 0)::bigint AS amount
+        FROM counter_pending WHERE counter_id = counter.id
+     ) AS pending
+WHERE counter.id = %s AND counter.deleted_at IS NULL AND owner.tombstoned_at IS NULL
+  AND (%s OR counter.owner_id = %s OR counter.visibility = 'public')
+"""  # noqa: S608 - of our own names only
+
+
 def get_counter(counter_id: UUID, viewer: Viewer) -> Counter:
-    """Raises CounterNotFound, also for one that is not the viewer's to see."""
-    try:
-        return list_counters(viewer).get(id=counter_id)
-    except Counter.DoesNotExist:
-        raise CounterNotFound from None
+    """One of `list_counters`. Raises CounterNotFound, also for one not the viewer's to see.
+
+    What is asked for most, and a queryset takes ten times as long to put this statement together
+    as the server takes to answer it.
+    """
+    with connections[ALIAS].cursor() as cursor:
+        cursor.execute(GET_COUNTER, [counter_id, viewer.is_staff, viewer.user_id])
+        row = cursor.fetchone()
+    if row is None:
+        raise CounterNotFound
+    count, amount, *fields = row
+    counter = Counter.from_db(ALIAS, OF_COUNTER, fields[: len(OF_COUNTER)])
+    counter.owner = Owner.from_db(ALIAS, OF_OWNER, fields[len(OF_COUNTER) :])
+    vars(counter).update(pending_count=count, pending_amount=amount)
+    return counter
 
 
 def find_standings(counter_id: UUID, moments: Sequence[datetime]) -> list[Standing]:
@@ -138,7 +168,7 @@ def is_owner_free(counter_id: UUID) -> bool:
             """
             SELECT FROM counter_owner AS owner
             JOIN counter_counter AS counter ON counter.owner_id = owner.id
-            WHERE counter.id = %s AND owner.tombstoned_at IS NULL
+            WHERE counter.id = %s AND counter.deleted_at IS NULL AND owner.tombstoned_at IS NULL
             FOR KEY SHARE OF owner SKIP LOCKED
             """,
             [counter_id],

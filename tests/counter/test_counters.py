@@ -1,14 +1,19 @@
 """Counters over HTTP: who may see, change and delete them, and what is refused."""
 
 from typing import Any
+from uuid import UUID
 
 import pytest
+from django.utils import timezone
 from rest_framework.test import APIClient
 
 from apps.counter import public as counter
-from apps.counter.models import Counter, Increment
+from apps.counter.errors import CounterNotFound
+from apps.counter.models import Counter, Increment, Owner
 from apps.counter.owners import COUNTERS
+from apps.counter.queries import get_counter, list_counters
 from apps.users.models import User
+from kit.directory import Viewer
 from kit.ids import new_id
 from tests.clients import anonymous, client_of
 
@@ -31,6 +36,15 @@ def refused(response: Any, status: int) -> list[tuple[str, str]]:
     assert response.status_code == status, response.text
     assert response["Content-Type"] == "application/problem+json"
     return [(error["field"], error["code"]) for error in response.json().get("errors", [])]
+
+
+def known_of(counter: Counter) -> tuple[dict[str, Any], dict[str, Any]]:
+    """All that was read of a counter and its owner."""
+
+    def fields(row: Counter | Owner) -> dict[str, Any]:
+        return {name: value for name, value in vars(row).items() if not name.startswith("_")}
+
+    return fields(counter), fields(counter.owner)
 
 
 class TestCreate:
@@ -202,6 +216,33 @@ class TestWhoMayWhat:
 
         for path in ("", "increments/", f"increments/{receipt['id']}/"):
             assert stranger.get(address(created) + path).status_code == status
+
+    def test_one_is_read_as_it_is_listed(
+        self, api: APIClient, ada: User, bob: User, staff: User, django_assert_num_queries: Any
+    ) -> None:
+        """The two are read by statements of their own."""
+        gone = User.objects.create(username="gone")
+        ids = [
+            UUID(create(client_of(user), visibility, visibility=visibility)["id"])
+            for user in (ada, bob, gone)
+            for visibility in ("private", "public")
+        ]
+        for number, counter_id in enumerate(ids):
+            api.post(f"/api/counters/{counter_id}/increments/", [{"amount": 5}] * number or {})
+        Counter.objects.filter(owner=ada.id, visibility="public").update(deleted_at=timezone.now())
+        COUNTERS.entomb(gone.id)
+
+        for viewer in (Viewer(ada.id), Viewer(bob.id), Viewer(staff.id, is_staff=True)):
+            listed = {each.id: each for each in list_counters(viewer)}
+            for counter_id in ids:
+                try:
+                    with django_assert_num_queries(1, using="counter"):
+                        one = get_counter(counter_id, viewer)
+                        assert one.owner.username
+                except CounterNotFound:
+                    assert counter_id not in listed
+                else:
+                    assert known_of(one) == known_of(listed[counter_id])
 
     def test_staff_may_everything(self, api: APIClient, staff: User) -> None:
         created = create(api)
