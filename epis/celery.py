@@ -80,6 +80,7 @@ def configure() -> None:
             "follow-users": {"task": "users.follow_changes", **every(sweep)},
             "advance-deletions": {"task": "users.advance_deletions", **every(sweep)},
             "reconcile": {"task": "users.reconcile", **every(600)},
+            "sweep-trash": {"task": "todos.sweep_trash", **every(600)},
             "clear-expired-sign-ins": {"task": "users.clear_expired_sign_ins", **every(3600)},
         },
     )

@@ -98,6 +98,7 @@ LOG_LEVEL = env.str(
 DELETION_GRACE_SECONDS = env.int(
     "DELETION_GRACE_SECONDS", default=0, validate=validate.Range(min=0)
 )
+TRASH_DAYS = env.int("TRASH_DAYS", default=30, validate=validate.Range(min=0))
 SWEEP_SECONDS = env.int("SWEEP_SECONDS", default=5, validate=validate.Range(min=1))
 SIGN_IN_TRIES_PER_MINUTE = env.int(
     "SIGN_IN_TRIES_PER_MINUTE", default=20, validate=validate.Range(min=1)
@@ -286,6 +287,8 @@ SESSION_COOKIE_SECURE = HTTPS
 CSRF_COOKIE_SECURE = HTTPS
 CSRF_FAILURE_VIEW = "epis.api.edge.csrf_failed"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 1024 * 1024
+# Where a body may be larger, in bytes: who reads it there does not hold it as a whole.
+LARGE_BODIES = {"/api/todos/import/": 256 * 1024 * 1024}
 
 # --- logging --------------------------------------------------------------------------
 

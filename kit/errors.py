@@ -61,6 +61,12 @@ class Stale(Refusal):
     code = "stale"
 
 
+class Gone(Refusal):
+    """This was here once, and is not kept any longer."""
+
+    code = "gone"
+
+
 class PreconditionRequired(Refusal):
     """Say which version you mean to replace: send its ETag as If-Match."""
 

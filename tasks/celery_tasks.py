@@ -1,9 +1,12 @@
 """The tasks: each looks once, by calling one function, and asks for another look if need be."""
 
+from datetime import timedelta
+
 from celery import shared_task
 from django.conf import settings
 
 from apps.counter import public as counter
+from apps.todos import public as todos
 from apps.users import public as users
 from tasks import cascade, following, reconciling
 from tasks.doorbells import ring
@@ -43,3 +46,9 @@ def reconcile() -> None:
 @shared_task(name="users.clear_expired_sign_ins")
 def clear_expired_sign_ins() -> None:
     users.clear_expired_sign_ins()
+
+
+@shared_task(name="todos.sweep_trash")
+def sweep_trash() -> None:
+    if todos.sweep_trash(older_than=timedelta(days=settings.TRASH_DAYS)):
+        ring("todos.sweep_trash")

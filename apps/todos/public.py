@@ -3,10 +3,11 @@
 from typing import Unpack
 from uuid import UUID
 
-from apps.todos.operations import TodoFields, create_todo
+from apps.todos.operations.trash import sweep_trash
+from apps.todos.operations.writing import TodoFields, create_todo
 from apps.todos.owners import TODOS as holdings
 
-__all__ = ["TodoFields", "add_todo", "holdings"]
+__all__ = ["TodoFields", "add_todo", "holdings", "sweep_trash"]
 
 
 def add_todo(*, owner_id: UUID, **fields: Unpack[TodoFields]) -> UUID:

@@ -22,7 +22,8 @@ class Edge:
     """Middleware: turns away bodies too large or cut off, and gives every error a body.
 
     Django holds `DATA_UPLOAD_MAX_MEMORY_SIZE` against all but uploaded files, which it
-    would write to disk, whoever sends them; nothing here takes any.
+    would write to disk, whoever sends them; here only an import takes any, once it is known
+    who sends it.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
@@ -30,7 +31,8 @@ class Edge:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         length = request.META.get("CONTENT_LENGTH") or "0"
-        if length.isdecimal() and int(length) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+        most = settings.LARGE_BODIES.get(request.path, settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
+        if length.isdecimal() and int(length) > most:
             return tell(request, Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE))
         if request.META.get(CUT_OFF):
             return tell(request, Problem(HTTPStatus.BAD_REQUEST, detail=ENDED_EARLY))

@@ -6,7 +6,9 @@ shown twice or left out because another one was inserted or deleted meanwhile.
 """
 
 from collections.abc import Sequence
+from copy import copy
 from typing import Any, NamedTuple
+from urllib.parse import urlencode
 
 from django.core import signing
 from django.db.models import F, Field, Model, Q, QuerySet
@@ -61,7 +63,8 @@ class NewestFirst(CursorPagination):
     """Newest first by id, which is a UUIDv7, or as the queryset is already ordered.
 
     An ordering filter of either kind may have ordered the queryset by its model's
-    columns; the id, in the direction of the last of them, settles what they leave equal.
+    columns, or by annotations; the id, in the direction of the last of them, settles what
+    they leave equal.
 
     DRF's own way of finding its place is replaced: it follows one column and an offset,
     so it loses its place when one of many equal rows goes, and cannot get past a null.
@@ -77,7 +80,9 @@ class NewestFirst(CursorPagination):
     ) -> list[Any]:
         size = self.get_page_size(request)
         self.keys = keys_of(queryset)
-        self.salt = f"{queryset.model._meta.label} {queryset.query.order_by}"
+        self.salt = (
+            f"{queryset.model._meta.label} {queryset.query.order_by} {self.list_of(request)}"
+        )
         self.url = request.build_absolute_uri()
         backwards, position = self.read_cursor(request)
 
@@ -95,6 +100,13 @@ class NewestFirst(CursorPagination):
         self.display_page_controls = self.has_previous or self.has_next
         self.rows = rows
         return rows
+
+    def list_of(self, request: Request) -> str:
+        """What the list is narrowed to: all that was asked for, but for the page."""
+        asked = request.query_params.copy()
+        for name in (self.cursor_query_param, self.page_size_query_param):
+            asked.pop(name, None)
+        return urlencode(sorted(asked.lists()), doseq=True)
 
     def get_page_size(self, request: Request) -> int:
         """Raises ValidationError for anything but a whole number from 1."""
@@ -145,15 +157,24 @@ class NewestFirst(CursorPagination):
 
 def keys_of(queryset: QuerySet[Any]) -> list[Key]:
     """The columns that the queryset is ordered by, down to one without equals."""
-    columns = queryset.model._meta
     asked = [str(name) for name in queryset.query.order_by] or ["-pk"]
-    keys = []
-    for name in asked:
-        column = columns.pk if name.lstrip("-") == "pk" else columns.get_field(name.lstrip("-"))
-        keys.append(Key(column, name.startswith("-")))
+    keys = [Key(_column(queryset, name.lstrip("-")), name.startswith("-")) for name in asked]
     if not any(key.column.primary_key for key in keys):
-        keys.append(Key(columns.pk, keys[-1].descending))
+        keys.append(Key(queryset.model._meta.pk, keys[-1].descending))
     return keys
+
+
+def _column(queryset: QuerySet[Any], name: str) -> "Field[Any, Any]":
+    annotation = queryset.query.annotations.get(name)
+    column: Field[Any, Any]
+    if name == "pk":
+        column = queryset.model._meta.pk
+    elif annotation is None:
+        column = queryset.model._meta.get_field(name)
+    else:
+        column = copy(annotation.output_field)
+        column.set_attributes_from_name(name)
+    return column
 
 
 def beyond(keys: Sequence[Key], position: Position, *, backwards: bool) -> Q:

@@ -14,7 +14,7 @@ import pytest
 from apps.counter import public as counter
 from apps.counter.accepting import accept_increments
 from apps.counter.errors import CounterNotFound
-from apps.todos.operations import create_todo
+from apps.todos.operations.writing import create_todo
 from apps.users.models import Deletion, User
 from kit.directory import Viewer
 from kit.holdings import Holdings, OwnerIsGone

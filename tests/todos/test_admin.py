@@ -136,7 +136,9 @@ class TestDelete:
 
         admin.post(LIST, {"action": "delete_selected", "_selected_action": chosen, "post": "yes"})
 
-        assert list(Todo.objects.values_list("id", flat=True)) == [UUID(todos[2]["id"])]
+        assert ada.list() == [todos[2]["title"]]
+        deleted = Todo.objects.exclude(deleted_at=None).values_list("id", flat=True)
+        assert set(deleted) == {UUID(todo_id) for todo_id in chosen}
 
 
 class TestReadOnly:

@@ -1,17 +1,20 @@
 """The fence: a todo is there before its owner's tombstone and deleted with the rest, or refused."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from itertools import count
+from typing import Any
 from uuid import UUID
 
 import pytest
 
-from apps.todos.models import Todo
-from apps.todos.operations import create_todo
+from apps.todos.models import Owner, Todo
+from apps.todos.operations.writing import create_todo
 from apps.todos.owners import TODOS as HOLDINGS
+from apps.todos.owners import TodosHoldings, Turn
 from apps.users.models import User
-from kit.holdings import Holdings, OwnerIsGone
+from kit.holdings import OwnerIsGone
 from kit.transactions import durable
 from tests.factories import UserFactory
 from tests.polling import wait_for
@@ -22,7 +25,8 @@ BOTH = ["default", "todos"]
 ROUNDS = 40
 SECONDS = 20
 
-Admitted = Callable[[Holdings, UUID], AbstractContextManager[None]]
+Turns = dict[UUID, Turn]
+Changing = Callable[..., AbstractContextManager[Turns]]
 
 
 def purge(owner_id: UUID) -> int:
@@ -96,7 +100,7 @@ class TestFence:
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         user = UserFactory.create()
-        creation = Held(monkeypatch, Holdings.admitted)
+        creation = Held(monkeypatch, TodosHoldings.changing)
 
         def purge_meanwhile() -> int:
             creation.wait_until_admitted()
@@ -120,7 +124,7 @@ class TestFence:
     def test_taken_out_lets_an_orphan_through(self, monkeypatch: pytest.MonkeyPatch) -> None:
         user = UserFactory.create()
         signed_in(user).add("In time")
-        creation = Held(monkeypatch, admitted_without_a_lock)
+        creation = Held(monkeypatch, changing_without_a_lock)
 
         def purge_meanwhile() -> int:
             creation.wait_until_admitted()
@@ -137,28 +141,32 @@ class TestFence:
 
 
 @contextmanager
-def admitted_without_a_lock(holdings: Holdings, owner_id: UUID) -> Iterator[None]:
-    """The fence without its share lock."""
+def changing_without_a_lock(
+    holdings: TodosHoldings, changes: Mapping[UUID, int], *, key: str | None = None
+) -> Iterator[Turns]:
+    """The fence without its lock."""
+    (owner_id,) = changes
     with durable(holdings.alias):
-        if holdings.owners._default_manager.get(id=owner_id).tombstoned_at:
+        owner = Owner.objects.get(id=owner_id)
+        if owner.tombstoned_at:
             raise OwnerIsGone
-        yield
+        yield {owner_id: Turn(owner, count(owner.position + 1))}
 
 
 class Held:
     """A creation held at its narrowest: admitted, and nothing inserted yet."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, admitted: Admitted) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, changing: Changing) -> None:
         self._admitted, self._released = threading.Event(), threading.Event()
 
         @contextmanager
-        def admitted_and_held(holdings: Holdings, owner_id: UUID) -> Iterator[None]:
-            with admitted(holdings, owner_id):
+        def changing_and_held(*args: Any, **kwargs: Any) -> Iterator[Turns]:
+            with changing(*args, **kwargs) as turns:
                 self._admitted.set()
                 assert self._released.wait(SECONDS), "nobody let the creation go on"
-                yield
+                yield turns
 
-        monkeypatch.setattr(Holdings, "admitted", admitted_and_held)
+        monkeypatch.setattr(TodosHoldings, "changing", changing_and_held)
 
     def wait_until_admitted(self) -> None:
         assert self._admitted.wait(SECONDS), "the creation was never admitted"

@@ -1,6 +1,7 @@
 """What a list of todos can be narrowed to, and ordered by."""
 
 import unicodedata
+from collections.abc import Mapping
 from typing import Any
 
 import django_filters as filters
@@ -11,7 +12,7 @@ from django.utils.datastructures import MultiValueDict
 from drf_spectacular.utils import extend_schema_field
 
 from apps.todos.models import Todo
-from apps.todos.queries import is_overdue, mentions
+from apps.todos.queries import is_overdue, search
 
 TRUTHS = {"true": True, "1": True, "false": False, "0": False}
 LONGEST_SEARCH = 200
@@ -81,7 +82,12 @@ class TodoFilters(filters.FilterSet):
     search = filters.CharFilter(
         method="by_words",
         max_length=LONGEST_SEARCH,
-        help_text="Each of these words, or parts of words, is in the title or the content.",
+        help_text="Each of these words, or parts of words, is in the title or the content. The "
+        "best come first: whole words of the title, parts of it, whole words of the content.",
+    )
+    deleted = YesOrNo(
+        method="of_the_trash",
+        help_text="What is in the trash, of your own, instead of what is not.",
     )
     ordering = filters.OrderingFilter(
         fields=["created_at", "updated_at", "due_at", "title"],
@@ -100,4 +106,12 @@ class TodoFilters(filters.FilterSet):
         return todos.filter(is_overdue()) if value else todos.exclude(is_overdue())
 
     def by_words(self, todos: QuerySet[Todo], name: str, value: str) -> QuerySet[Todo]:
-        return todos.filter(mentions(value))
+        return search(todos, value)
+
+    def of_the_trash(self, todos: QuerySet[Todo], name: str, value: bool) -> QuerySet[Todo]:
+        return todos  # the view chooses which of the two is narrowed
+
+
+def asks_for_trash(parameters: Mapping[str, str]) -> bool:
+    """Whether a list of what was deleted is wanted."""
+    return TRUTHS.get(parameters.get("deleted", "").lower(), False)

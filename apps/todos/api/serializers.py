@@ -1,14 +1,17 @@
 """Todos as JSON, and as the browsable API's forms."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from django.db import models
 from django.http import QueryDict
 from rest_framework import serializers
 
-from apps.todos.models import Owner, Todo, no_repeats
+from apps.todos.models import Label, Owner, Todo, Version, no_repeats
 from kit.api.fields import Text
+
+MOST_ITEMS = 1_000  # of a bulk
 
 
 class Tags(serializers.ListField):
@@ -21,6 +24,15 @@ class Tags(serializers.ListField):
                 return [line for text in given for line in text.splitlines() if line.strip()]
             return given
         return super().get_value(dictionary)
+
+
+def moment(time: datetime | None) -> str | None:
+    """RFC 3339, in UTC, as it is kept."""
+    return None if time is None else time.isoformat().replace("+00:00", "Z")
+
+
+def owner_of(owner: Owner) -> dict[str, str]:
+    return {"id": str(owner.id), "username": owner.username}
 
 
 class TodoOwnerSerializer(serializers.ModelSerializer[Owner]):
@@ -61,6 +73,7 @@ class TodoSerializer(serializers.ModelSerializer[Todo]):
             "visibility",
             "created_at",
             "updated_at",
+            "deleted_at",
             "version",
         ]
         extra_kwargs = {
@@ -70,7 +83,28 @@ class TodoSerializer(serializers.ModelSerializer[Todo]):
                 "style": {"input_type": "text", "placeholder": "2031-05-01T08:30Z"},
             },
             "completed_at": {"help_text": "Set and cleared by the server."},
+            "deleted_at": {"help_text": "Of one in the trash."},
             "version": {"help_text": "Counts the changes, from 1."},
+        }
+
+    def to_representation(self, instance: Todo) -> dict[str, Any]:
+        """By hand: DRF would ask each field of each todo, which takes longer than the query."""
+        todo = instance
+        return {
+            "id": str(todo.id),
+            "owner": owner_of(todo.owner),
+            "title": todo.title,
+            "content": todo.content,
+            "category": todo.category,
+            "tags": todo.tags,
+            "due_at": moment(todo.due_at),
+            "completed": todo.completed_at is not None,
+            "completed_at": moment(todo.completed_at),
+            "visibility": todo.visibility,
+            "created_at": moment(todo.created_at),
+            "updated_at": moment(todo.updated_at),
+            "deleted_at": moment(todo.deleted_at),
+            "version": todo.version,
         }
 
 
@@ -82,6 +116,123 @@ class TodoReplacementSerializer(TodoSerializer):
         min_value=1,
         help_text="The version that this replaces. If the todo has changed since, nothing is done.",
     )
+
+    class Meta(TodoSerializer.Meta):
+        pass
+
+
+class FieldChangeSerializer(serializers.Serializer):
+    """What a field was, and what it became."""
+
+    def get_fields(self) -> dict[str, Any]:  # `from` is no name for an attribute
+        return {"from": serializers.JSONField(), "to": serializers.JSONField()}
+
+
+class VersionSerializer(serializers.ModelSerializer[Version]):
+    action = serializers.ChoiceField(Version.Action.choices, read_only=True)
+    by = TodoOwnerSerializer(read_only=True, help_text="Who it was; no name if deleted since.")
+    changes = serializers.DictField(child=FieldChangeSerializer(), read_only=True)
+
+    class Meta:
+        model = Version
+        fields = ["version", "action", "at", "by", "changes"]
+
+    def to_representation(self, instance: Version) -> dict[str, Any]:
+        by, by_id = instance.by, instance.by_id
+        return {
+            "version": instance.version,
+            "action": instance.action.value,
+            "at": moment(instance.at),
+            "by": {"id": str(by_id), "username": by.username if by else ""},
+            "changes": {
+                name: {"from": was, "to": became}
+                for name, (was, became) in instance.changes.items()
+            },
+        }
+
+
+class LabelSerializer(serializers.Serializer[Label]):
+    """A tag or a category, and how many todos have it."""
+
+    name = serializers.CharField()
+    count = serializers.IntegerField()
+
+
+class ChangedSerializer(serializers.Serializer):
+    """A todo that was created or changed; `deleted`: it is in the trash."""
+
+    id = serializers.UUIDField()
+    version = serializers.IntegerField()
+    deleted = serializers.BooleanField()
+
+
+class ChangesSerializer(serializers.Serializer):
+    """`cursor`: the `since` of the next question. `next`: its address, if there is more already."""
+
+    next = serializers.URLField(allow_null=True)
+    previous = serializers.URLField(allow_null=True)
+    results = ChangedSerializer(many=True)
+    cursor = serializers.CharField()
+
+
+class EditSerializer(TodoSerializer):
+    """A change in a bulk: as in a PATCH, with the id, and the version that it is meant for."""
+
+    id = serializers.UUIDField()
+    version = serializers.IntegerField(required=False, min_value=1)
+
+    class Meta(TodoSerializer.Meta):
+        extra_kwargs = {**TodoSerializer.Meta.extra_kwargs, "title": {"required": False}}
+
+
+class BulkSerializer(serializers.Serializer):
+    """Up to 1,000 in all."""
+
+    def get_fields(self) -> dict[str, Any]:  # two of them are names of DRF's methods
+        return {
+            "create": TodoSerializer(many=True, required=False),
+            "update": EditSerializer(many=True, required=False),
+            "delete": serializers.ListField(child=serializers.UUIDField(), required=False),
+        }
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Counts first: to look at each of a million would be work for nothing."""
+        lists = [data.get(name) for name in self.fields] if isinstance(data, Mapping) else []
+        number = sum(len(each) for each in lists if isinstance(each, list))
+        if number > MOST_ITEMS:
+            message = f"At most {MOST_ITEMS:,} in all, not {number:,}."
+            raise serializers.ValidationError(message, code="max_length")
+        return super().to_internal_value(data)
+
+
+class BulkResultSerializer(serializers.Serializer):
+    """Those created, updated and deleted, as they are now, in the order of the request."""
+
+    results = TodoSerializer(many=True)
+
+
+class BrokenLineSerializer(serializers.Serializer):
+    line = serializers.IntegerField()
+    detail = serializers.JSONField()
+
+
+class ImportedSerializer(serializers.Serializer):
+    """`known`: were there already. `lines`: of those that are broken, the first hundred."""
+
+    added = serializers.IntegerField()
+    known = serializers.IntegerField()
+    broken = serializers.IntegerField()
+    lines = BrokenLineSerializer(many=True)
+
+
+class ImportedTodoSerializer(TodoSerializer):
+    """A todo of a file: also with what the server sets otherwise."""
+
+    id = Text(max_length=200, required=False, allow_null=True)
+    completed_at = serializers.DateTimeField(required=False, allow_null=True)
+    created_at = serializers.DateTimeField(required=False)
+    updated_at = serializers.DateTimeField(required=False)
+    deleted_at = serializers.DateTimeField(required=False, allow_null=True)
 
     class Meta(TodoSerializer.Meta):
         pass

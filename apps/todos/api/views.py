@@ -20,12 +20,13 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 from rest_framework.viewsets import GenericViewSet
 
-from apps.todos.api.filters import TodoFilters
+from apps.todos.api.filters import TodoFilters, asks_for_trash
+from apps.todos.api.keys import key_of
 from apps.todos.api.serializers import TodoReplacementSerializer, TodoSerializer
 from apps.todos.errors import TodoChanged, TodoNotYours
 from apps.todos.models import Todo
-from apps.todos.operations import change_todo, create_todo, delete_todo
-from apps.todos.queries import get_todo, list_todos, may_change
+from apps.todos.operations.writing import change_todo, create_todo, delete_todo, restore_todo
+from apps.todos.queries import get_todo, list_todos, list_trash, may_change
 from kit.api.conditional import etag, expected_version, tagged
 from kit.api.viewers import viewer_of
 
@@ -56,7 +57,25 @@ IF_MATCH = OpenApiParameter(
     description="The ETag of what you mean to change. If it has changed since: 412, with the "
     "todo as it is now under `current`.",
 )
+IDEMPOTENCY_KEY = OpenApiParameter(
+    "Idempotency-Key",
+    str,
+    OpenApiParameter.HEADER,
+    pattern=r"^[!-~]{1,255}$",
+    description="Sent again with the same key, the same request gets the first answer and creates "
+    "nothing; another one gets 422, and one whose first is still being worked on 409. Kept as "
+    "long as the todo, and 30 days longer.",
+)
 NOT_MODIFIED = OpenApiResponse(description="You have it already.")
+
+
+class TellsWhatIsCurrent(APIView):
+    """A view that tells who came too late what the todo is by now."""
+
+    def handle_exception(self, exc: Exception) -> Response:
+        if isinstance(exc, TodoChanged):
+            exc.context["current"] = TodoSerializer(exc.context["current"]).data
+        return super().handle_exception(exc)
 
 
 class OnlyItsOwnerChangesIt(BasePermission):
@@ -70,7 +89,7 @@ class OnlyItsOwnerChangesIt(BasePermission):
 @extend_schema_view(
     list=extend_schema(description="Your own todos and others' public ones; staff see all.")
 )
-class TodoViewSet(ListModelMixin, GenericViewSet[Todo]):
+class TodoViewSet(ListModelMixin, TellsWhatIsCurrent, GenericViewSet[Todo]):
     """What people have to do: your own todos, and those that others made public."""
 
     permission_classes = [IsAuthenticated, OnlyItsOwnerChangesIt]
@@ -79,7 +98,10 @@ class TodoViewSet(ListModelMixin, GenericViewSet[Todo]):
     lookup_value_converter = "uuid"
 
     def get_queryset(self) -> QuerySet[Todo]:
-        return list_todos(viewer_of(self.request))
+        viewer = viewer_of(self.request)
+        if asks_for_trash(self.request.query_params):
+            return list_trash(viewer)
+        return list_todos(viewer)
 
     def get_object(self) -> Todo:
         todo = get_todo(self.kwargs["id"], viewer_of(self.request))
@@ -89,17 +111,14 @@ class TodoViewSet(ListModelMixin, GenericViewSet[Todo]):
     def get_serializer_class(self) -> type[TodoSerializer]:
         return TodoReplacementSerializer if self.action == "update" else TodoSerializer
 
-    def handle_exception(self, exc: Exception) -> Response:
-        if isinstance(exc, TodoChanged):
-            exc.context["current"] = TodoSerializer(exc.context["current"]).data
-        return super().handle_exception(exc)
-
-    @extend_schema(parameters=[ETAG, LOCATION])
+    @extend_schema(parameters=[IDEMPOTENCY_KEY, ETAG, LOCATION])
     def create(self, request: Request) -> Response:
         """Creates a todo of your own. 409 for an account that is being deleted."""
         serializer = self.get_serializer(data=request.data)
         serializer.is_valid(raise_exception=True)
-        todo = create_todo(owner_id=viewer_of(request).user_id, **serializer.validated_data)
+        todo = create_todo(
+            owner_id=viewer_of(request).user_id, key=key_of(request), **serializer.validated_data
+        )
         response = self._shown(todo, status=status.HTTP_201_CREATED)
         response["Location"] = reverse("todo-detail", args=[todo.id])
         return response
@@ -123,25 +142,39 @@ class TodoViewSet(ListModelMixin, GenericViewSet[Todo]):
 
     @extend_schema(parameters=[IF_MATCH])
     def destroy(self, request: Request, id: UUID) -> Response:
-        """Deletes a todo."""
+        """Deletes a todo. It stays in the trash for 30 days, from where it can be restored."""
         todo = self.get_object()
         version = expected_version(request)
-        delete_todo(todo_id=todo.id, viewer=viewer_of(request), version=version)
+        delete_todo(todo_id=id, viewer=viewer_of(request), version=version, owner_id=todo.owner_id)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
+    @extend_schema(request=None, parameters=[IF_MATCH, ETAG], responses=TodoSerializer)
+    def restore(self, request: Request, id: UUID) -> Response:
+        """Brings a todo back from the trash. 409 for one that is not there."""
+        version = expected_version(request)
+        return self._shown(restore_todo(todo_id=id, viewer=viewer_of(request), version=version))
+
     def _change(self, request: Request, *, partial: bool) -> Response:
-        serializer = self.get_serializer(self.get_object(), data=request.data, partial=partial)
+        known = self.get_object()
+        serializer = self.get_serializer(known, data=request.data, partial=partial)
         serializer.is_valid(raise_exception=True)
         fields = serializer.validated_data
         version = expected_version(
             request, in_body=fields.pop("version", None), required=not partial
         )
         todo = change_todo(
-            todo_id=self.kwargs["id"], viewer=viewer_of(request), version=version, **fields
+            todo_id=known.id,
+            viewer=viewer_of(request),
+            version=version,
+            owner_id=known.owner_id,
+            **fields,
         )
         return self._shown(todo)
 
     def _shown(self, todo: Todo, **how: Any) -> Response:
-        # The owner's name changes without the todo's version, so it is part of the tag.
-        tag = etag(todo.version, todo.owner.username)
-        return tagged(self.request, Response(self.get_serializer(todo).data, **how), tag)
+        return shown(self.request, todo, self.get_serializer(todo).data, **how)
+
+
+def shown(request: Request, todo: Todo, data: Any, **how: Any) -> Response:
+    """The todo, with its tag. The owner's name changes without its version, so it is part of it."""
+    return tagged(request, Response(data, **how), etag(todo.version, todo.owner.username))

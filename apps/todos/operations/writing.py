@@ -1,0 +1,187 @@
+"""Writing one todo: each change is kept, with who made it and when."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, TypedDict, Unpack
+from uuid import UUID
+
+from django.utils import timezone
+
+from apps.todos.errors import TodoChanged, TodoNotDeleted
+from apps.todos.models import Change, Todo
+from apps.todos.owners import TODOS, Turn
+from apps.todos.queries import (
+    find_created_under,
+    find_deleted_todo,
+    get_as_of,
+    get_changeable_todo,
+    get_todo,
+)
+from kit.directory import Viewer
+from kit.errors import KeyReused
+
+# What a person may write, as it is kept.
+KEPT = ("title", "content", "category", "tags", "due_at", "completed_at", "visibility")
+
+
+class TodoFields(TypedDict, total=False):
+    """What a person may write. `completed` stands for `completed_at`, which the server sets."""
+
+    title: str
+    content: str
+    category: str
+    tags: list[str]
+    due_at: datetime | None
+    completed: bool
+    visibility: str
+
+
+def create_todo(*, owner_id: UUID, key: str | None = None, **fields: Unpack[TodoFields]) -> Todo:
+    """Create a todo; under a key that has one already, gives that one as it was created.
+
+    A key is one owner's, and is kept as long as its todo: 30 days longer than that is wanted.
+    Raises KeyReused where another one was created under the key, KeyInFlight while one is being
+    created, and OwnerIsGone for an account that is deleted or being deleted.
+    """
+    with TODOS.changing({owner_id: 1}, key=key) as turns:
+        known = find_created_under(owner_id, key) if key else None
+        if known is None:
+            todo = new_todo(turns[owner_id], fields, key=key)
+            todo.save(force_insert=True)
+            return todo
+    first = get_as_of(known, 1)
+    first.updated_at = first.created_at
+    if not _is_what_was_asked(first, fields):
+        raise KeyReused
+    return first
+
+
+def new_todo(turn: Turn, fields: Mapping[str, Any], *, key: str | None = None) -> Todo:
+    """Not saved."""
+    now = timezone.now()
+    times: dict[str, datetime | None] = {"created_at": now, "updated_at": now}
+    if "completed" in fields:
+        times["completed_at"] = now if fields["completed"] else None
+    given = {name: value for name, value in fields.items() if name != "completed"}
+    return Todo(owner=turn.owner, position=next(turn.positions), key=key, **(times | given))
+
+
+def _is_what_was_asked(todo: Todo, fields: TodoFields) -> bool:
+    asked = Todo(**{name: value for name, value in fields.items() if name != "completed"})
+    same = all(
+        getattr(todo, name) == getattr(asked, name) for name in KEPT if name != "completed_at"
+    )
+    return same and todo.completed == fields.get("completed", False)
+
+
+def change_todo(
+    *,
+    todo_id: UUID,
+    viewer: Viewer,
+    version: int | None = None,
+    owner_id: UUID | None = None,
+    **fields: Unpack[TodoFields],
+) -> Todo:
+    """Change the fields given; the version goes up by one.
+
+    With `version`, only if the todo still has it: raises TodoChanged, with the todo as
+    it is now under `current`. Without, the last writer of a field wins. `owner_id` saves a look,
+    where the caller knows it. Raises TodoNotFound and TodoNotYours.
+    """
+    owner_id = owner_id or get_changeable_todo(todo_id, viewer).owner_id
+    with TODOS.changing({owner_id: 1}) as turns:
+        todo = get_changeable_todo(todo_id, viewer)
+        demand(todo, version)
+        if fields:
+            change = change_in(todo, fields, viewer, turns[owner_id])
+            _save(todo, change)
+    return todo
+
+
+def delete_todo(
+    *, todo_id: UUID, viewer: Viewer, version: int | None = None, owner_id: UUID | None = None
+) -> None:
+    """Put the todo into the trash, for 30 days.
+
+    Raises TodoNotFound, TodoNotYours and, with `version`, TodoChanged.
+    """
+    owner_id = owner_id or get_changeable_todo(todo_id, viewer).owner_id
+    with TODOS.changing({owner_id: 1}) as turns:
+        todo = get_changeable_todo(todo_id, viewer)
+        demand(todo, version)
+        deleted = {"deleted_at": timezone.now()}
+        _save(todo, change_in(todo, deleted, viewer, turns[owner_id]))
+
+
+def restore_todo(*, todo_id: UUID, viewer: Viewer, version: int | None = None) -> Todo:
+    """Bring a todo back from the trash.
+
+    Raises TodoNotFound, TodoNotDeleted and, with `version`, TodoChanged.
+    """
+    for_its_owner = find_deleted_todo(todo_id, viewer) or get_changeable_todo(todo_id, viewer)
+    with TODOS.changing({for_its_owner.owner_id: 1}) as turns:
+        todo = find_deleted_todo(todo_id, viewer)
+        if todo is None:
+            get_todo(todo_id, viewer)  # or it was swept just now
+            raise TodoNotDeleted
+        demand(todo, version)
+        _save(todo, change_in(todo, {"deleted_at": None}, viewer, turns[todo.owner_id]))
+    return todo
+
+
+def restore_version(
+    *, todo_id: UUID, number: int, viewer: Viewer, version: int | None = None
+) -> Todo:
+    """Make the todo what it was in version `number`, as one more change.
+
+    Raises TodoNotFound, TodoNotYours, VersionNotFound and, with `version`, TodoChanged.
+    """
+    owner_id = get_changeable_todo(todo_id, viewer).owner_id
+    with TODOS.changing({owner_id: 1}) as turns:
+        todo = get_changeable_todo(todo_id, viewer)
+        demand(todo, version)
+        then = get_as_of(todo, number)
+        values = {name: getattr(then, name) for name in KEPT}
+        _save(todo, change_in(todo, values, viewer, turns[owner_id]))
+    return todo
+
+
+def demand(todo: Todo, version: int | None, **context: Any) -> None:
+    """Raises TodoChanged if the todo no longer has this version."""
+    if version is not None and todo.version != version:
+        raise TodoChanged(current=todo, **context)
+
+
+def change_in(todo: Todo, values: Mapping[str, Any], viewer: Viewer, turn: Turn) -> Change:
+    """Change the todo to these values, and say what that has made of what. Neither is saved."""
+    now = timezone.now()
+    values = dict(values)
+    if "completed" in values and values.pop("completed") != todo.completed:
+        values["completed_at"] = None if todo.completed else now
+    differing = {name: new for name, new in values.items() if getattr(todo, name) != new}
+    changes = {name: [_plain(getattr(todo, name)), _plain(differing[name])] for name in differing}
+    for name, new in differing.items():
+        setattr(todo, name, new)
+    todo.version += 1
+    todo.updated_at = now
+    return Change(
+        owner_id=todo.owner_id,
+        todo_id=todo.id,
+        version=todo.version,
+        position=next(turn.positions),
+        at=now,
+        by_id=viewer.user_id,
+        changes=changes,
+    )
+
+
+def _plain(value: Any) -> Any:
+    """As JSON has it, and as the API shows it."""
+    if not isinstance(value, datetime):
+        return value
+    return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _save(todo: Todo, change: Change) -> None:
+    todo.save(update_fields=["version", "updated_at", *change.changes])
+    change.save(force_insert=True)
