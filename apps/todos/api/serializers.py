@@ -7,10 +7,12 @@ from typing import Any
 from django.db import models
 from django.http import QueryDict
 from rest_framework import serializers
+from rest_framework.settings import api_settings
 
 from apps.todos.models import Label, Owner, Todo, Version, no_repeats
 from kit.api.fields import Text
 
+NON_FIELD = api_settings.NON_FIELD_ERRORS_KEY
 MOST_ITEMS = 1_000  # of a bulk
 
 
@@ -201,7 +203,7 @@ class BulkSerializer(serializers.Serializer):
         number = sum(len(each) for each in lists if isinstance(each, list))
         if number > MOST_ITEMS:
             message = f"At most {MOST_ITEMS:,} in all, not {number:,}."
-            raise serializers.ValidationError(message, code="max_length")
+            raise serializers.ValidationError({NON_FIELD: [message]}, code="max_length")
         return super().to_internal_value(data)
 
 
