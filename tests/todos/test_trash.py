@@ -1,6 +1,7 @@
 """The trash: what was deleted can be brought back for 30 days, then it goes with its history."""
 
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -180,8 +181,8 @@ class TestSweepAndRestore:
             deleted_days_ago(31, todo)
 
             back, _ = race(
-                lambda todo=todo: restore_todo(todo_id=todo["id"], viewer=Viewer(user.id)),
-                lambda: sweep_trash(older_than=MONTH),
+                partial(restore_todo, todo_id=todo["id"], viewer=Viewer(user.id)),
+                partial(sweep_trash, older_than=MONTH),
                 errors_as_values=True,
             )
 
