@@ -183,11 +183,13 @@ class ChangeAdmin(ReadOnly):
             return
         (change,) = queryset
         try:
-            restore_version(todo_id=change.todo_id, number=change.version, viewer=operator(request))
+            todo = restore_version(
+                todo_id=change.todo_id, number=change.version, viewer=operator(request)
+            )
         except Refusal as refusal:
             self.message_user(request, refusal.message, messages.ERROR)
         else:
-            self.message_user(request, f"Done: {change.todo}.", messages.SUCCESS)
+            self.message_user(request, f"Done: {todo}.", messages.SUCCESS)
 
 
 @admin.register(Owner)

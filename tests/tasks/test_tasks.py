@@ -12,9 +12,13 @@ from django.utils import timezone
 from apps.counter import public as counter
 from apps.counter.models import Counter
 from apps.counter.models import Owner as CounterOwner
+from apps.todos import public as todos
+from apps.todos.models import Todo
+from apps.todos.operations.writing import delete_todo
 from apps.users.models import Token, User
 from apps.users.operations.deletions import request_deletion
 from epis.celery import app
+from kit.directory import Viewer
 from tasks import celery_tasks as look
 from tests.people import EVERYWHERE, settle
 from tests.racing import race
@@ -26,6 +30,7 @@ TASKS: list[Task[..., Any]] = [
     look.advance_deletions,
     look.reconcile,
     look.clear_expired_sign_ins,
+    look.sweep_trash,
 ]
 
 
@@ -43,6 +48,9 @@ class TestEveryTask:
         an_hour_ago = timezone.now() - timedelta(hours=1)
         Token.objects.create(user_id=stayer.id, digest=b"0" * 32, expires_at=an_hour_ago)
         request_deletion(user_id=leaver.id)
+        todo_id = todos.add_todo(owner_id=stayer.id, title="long gone")
+        delete_todo(todo_id=todo_id, viewer=Viewer(stayer.id))
+        Todo.objects.filter(id=todo_id).update(deleted_at=timezone.now() - timedelta(days=31))
 
     @pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
     def test_run_twice_gives_what_it_gives_run_once(self, task: Task[..., Any]) -> None:

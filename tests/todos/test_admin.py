@@ -7,7 +7,7 @@ import pytest
 from django.test import Client as Browser
 from django.urls import reverse
 
-from apps.todos.models import Owner, Todo
+from apps.todos.models import Change, Owner, Todo
 from apps.todos.owners import TODOS as HOLDINGS
 from tests.factories import UserFactory
 from tests.todos.conftest import Client, address_of
@@ -40,6 +40,10 @@ class TestList:
             ({}, {"Milk", "Nap"}),
             ({"q": "mil"}, {"Milk"}),
             ({"q": "ADA"}, {"Milk", "Nap"}),
+            ({"q": "il"}, {"Milk"}),
+            ({"q": "il ap"}, set()),
+            ({"deleted_at__isempty": "1"}, {"Milk", "Nap"}),
+            ({"deleted_at__isempty": "0"}, set()),
             ({"completed_at__isempty": "0"}, {"Nap"}),
             ({"visibility__exact": "public"}, {"Milk"}),
         ],
@@ -141,17 +145,101 @@ class TestDelete:
         assert set(deleted) == {UUID(todo_id) for todo_id in chosen}
 
 
+CHANGES = "/admin/todos/change/"
+
+
+class TestTrash:
+    def test_can_be_looked_at_and_restored(self, admin: Browser, ada: Client) -> None:
+        todo, other = ada.add("Milk"), ada.add("Nap")
+        for each in (todo, other):
+            ada.delete(address_of(each))
+        page = admin.get(page_of(todo))
+        assert page.status_code == 200
+        assert 'name="_save"' not in page.text
+        assert ">Milk</a>" in admin.get(LIST, {"deleted_at__isempty": "0"}).text
+
+        response = admin.post(
+            LIST, {"action": "restore", "_selected_action": [todo["id"]]}, follow=True
+        )
+
+        assert "Restored: 1." in response.text
+        assert ada.list() == ["Milk"]
+
+    def test_restores_nothing_that_is_not_in_it(self, admin: Browser, ada: Client) -> None:
+        todo = ada.add()
+
+        response = admin.post(
+            LIST, {"action": "restore", "_selected_action": [todo["id"]]}, follow=True
+        )
+
+        assert "Restored: 0." in response.text
+        assert ada.get(address_of(todo)).json() == todo
+
+
+class TestChanges:
+    def test_are_found_from_the_todo(self, admin: Browser, ada: Client) -> None:
+        todo = ada.add("Buy <b>milk</b>")
+        ada.patch(address_of(todo), {"title": "Rest"})
+        ada.add("Other")
+
+        assert f'href="{CHANGES}?todo__id__exact={todo["id"]}"' in admin.get(page_of(todo)).text
+        listed = admin.get(CHANGES, {"todo__id__exact": todo["id"]}).text
+        assert f"version 2 of {todo['id']}" in listed
+        change = Change.objects.get()
+        shown = admin.get(reverse("admin:todos_change_change", args=[change.id])).text
+        assert "Buy &lt;b&gt;milk&lt;/b&gt; → Rest" in shown
+
+    def test_can_be_gone_back_to(self, admin: Browser, ada: Client) -> None:
+        todo = ada.add("one")
+        for title in ("two", "three"):
+            ada.patch(address_of(todo), {"title": title})
+        change = Change.objects.get(version=2)
+
+        response = admin.post(
+            CHANGES,
+            {"action": "make_it_this_again", "_selected_action": [change.id]},
+            follow=True,
+        )
+
+        assert "Done: two." in response.text
+        assert ada.get(address_of(todo)).json()["title"] == "two"
+
+    def test_are_gone_back_to_one_at_a_time(self, admin: Browser, ada: Client) -> None:
+        todo = ada.add("one")
+        for title in ("two", "three"):
+            ada.patch(address_of(todo), {"title": title})
+        chosen = list(Change.objects.values_list("id", flat=True))
+
+        response = admin.post(
+            CHANGES, {"action": "make_it_this_again", "_selected_action": chosen}, follow=True
+        )
+
+        assert "Choose one change." in response.text
+        assert ada.get(address_of(todo)).json()["title"] == "three"
+
+    def test_cost_as_many_queries_for_one_as_for_many(
+        self, admin: Browser, ada: Client, django_assert_num_queries: Any
+    ) -> None:
+        todo = ada.add()
+        for number in range(5):
+            ada.patch(address_of(todo), {"title": f"{number}"})
+            with django_assert_num_queries(2, using="todos"):
+                admin.get(CHANGES)
+
+
 class TestReadOnly:
-    @pytest.mark.parametrize("model", ["todo", "owner", "feedcursor"])
+    @pytest.mark.parametrize("model", ["todo", "change", "owner", "feedcursor"])
     def test_nothing_can_be_added(self, admin: Browser, model: str) -> None:
         assert admin.get(f"/admin/todos/{model}/add/").status_code == 403
 
-    @pytest.mark.parametrize("model", ["owner", "feedcursor"])
+    @pytest.mark.parametrize("model", ["owner", "change", "feedcursor"])
     def test_can_be_looked_at_only(self, admin: Browser, ada: Client, model: str) -> None:
-        owner_id = ada.add()["owner"]["id"]
+        todo = ada.add()
+        ada.patch(address_of(todo), {"title": "Rest"})
         while HOLDINGS.follow():
             pass
-        row = {"owner": owner_id, "feedcursor": 1}[model]
+        change_id = Change.objects.get().id
+        row = {"owner": todo["owner"]["id"], "change": change_id, "feedcursor": 1}[model]
         page = reverse(f"admin:todos_{model}_change", args=[row])
 
         assert admin.get(f"/admin/todos/{model}/").status_code == 200

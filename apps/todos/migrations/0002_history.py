@@ -73,22 +73,30 @@ $$
 # word of the content, 0 for a part of one.
 RANK = r"""
 CREATE FUNCTION todos_rank(title text, content text, words text) RETURNS integer
-LANGUAGE sql IMMUTABLE PARALLEL SAFE COST 1000
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE COST 1000
 AS $$
-    SELECT coalesce(sum(CASE
-        WHEN strpos(plain.title, ' ' || word || ' ') > 0 THEN 3
-        WHEN strpos(folded.title, asked) > 0 THEN 2
-        WHEN strpos(plain.content, ' ' || word || ' ') > 0 THEN 1
-        ELSE 0
-    END), 0)::integer
-    FROM (SELECT todos_fold(title) AS title, todos_fold(content) AS content) AS folded
-    CROSS JOIN LATERAL (
-        SELECT ' ' || regexp_replace(folded.title, '\W+', ' ', 'g') || ' ' AS title,
-               ' ' || regexp_replace(folded.content, '\W+', ' ', 'g') || ' ' AS content
-    ) AS plain
-    CROSS JOIN regexp_split_to_table(todos_fold(words), '\s+') AS asked
-    CROSS JOIN LATERAL (SELECT trim(regexp_replace(asked, '\W+', ' ', 'g')) AS word) AS of_letters
-    WHERE asked <> ''
+DECLARE
+    folded_title text := upper(normalize(title, NFKC));
+    folded_content text;
+    word text;
+    whole text;
+    rank integer := 0;
+BEGIN
+    FOREACH word IN ARRAY regexp_split_to_array(upper(normalize(words, NFKC)), '\s+') LOOP
+        whole := '\m' || regexp_replace(word, '(\W)', '\\\1', 'g') || '\M';
+        IF folded_title ~ whole THEN
+            rank := rank + 3;
+        ELSIF strpos(folded_title, word) > 0 THEN
+            rank := rank + 2;
+        ELSE
+            folded_content := coalesce(folded_content, upper(normalize(content, NFKC)));
+            IF folded_content ~ whole THEN
+                rank := rank + 1;
+            END IF;
+        END IF;
+    END LOOP;
+    RETURN rank;
+END
 $$
 """
 
