@@ -30,6 +30,21 @@ def list_todos(viewer: Viewer) -> QuerySet[Todo]:
     return todos.filter(Q(owner=viewer.user_id) | Q(visibility=Todo.Visibility.PUBLIC))
 
 
+def first_of(todos: QuerySet[Todo], viewer: Viewer, number: int) -> QuerySet[Todo]:
+    """The first so many of these todos, which are ordered and the viewer's to see.
+
+    Looked for among the viewer's own and among others' public ones apart, for each of which there
+    is an index in the order of a list. For both at once PostgreSQL may find nothing better than
+    to walk through the todos of all people until a page is full, which may be never.
+    """
+    if viewer.is_staff:
+        return todos[:number]
+    own = todos.filter(owner=viewer.user_id)
+    public = todos.filter(visibility=Todo.Visibility.PUBLIC).exclude(owner=viewer.user_id)
+    both = own[:number].union(public[:number], all=True)
+    return both.order_by(*todos.query.order_by)[:number]
+
+
 def list_trash(viewer: Viewer) -> QuerySet[Todo]:
     """What can be brought back: of one's own; staff see all."""
     trash = _of_the_living().exclude(deleted_at=None)

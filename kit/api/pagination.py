@@ -83,13 +83,14 @@ class NewestFirst(CursorPagination):
         self.salt = (
             f"{queryset.model._meta.label} {queryset.query.order_by} {self.list_of(request)}"
         )
+        self.request = request
         self.url = request.build_absolute_uri()
         backwards, position = self.read_cursor(request)
 
         found = queryset.order_by(*(key.order(backwards=backwards) for key in self.keys))
         if position:
             found = found.filter(beyond(self.keys, position, backwards=backwards))
-        rows = list(found[: size + 1])
+        rows = self.first_of(found, size + 1)
         there_is_more, came_from_beyond = len(rows) > size, position is not None
         rows = rows[:size]
         if backwards:
@@ -100,6 +101,10 @@ class NewestFirst(CursorPagination):
         self.display_page_controls = self.has_previous or self.has_next
         self.rows = rows
         return rows
+
+    def first_of(self, found: QuerySet[Any], number: int) -> list[Any]:
+        """The first so many, in order. To be overridden where there is a quicker way to them."""
+        return list(found[:number])
 
     def list_of(self, request: Request) -> str:
         """What the list is narrowed to: all that was asked for, but for the page."""

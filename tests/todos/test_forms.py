@@ -162,3 +162,54 @@ class TestFilterForm:
 
         page(response, status=400)
         assert "This must be true or false." in response.text
+
+
+class TestOtherPages:
+    def test_lead_from_the_list_to_all_that_there_is(self, browser: Client, ada: Client) -> None:
+        ada.add(tags=["shop"], category="errands")
+        text = browser.get(TODOS).text
+
+        for path in ("tags/", "categories/", "changes/", "?deleted=true"):
+            assert f'href="{TODOS}{path}"' in text
+            assert browser.get(f"{TODOS}{path}").status_code == 200
+        for path in ("bulk/", "import/"):  # nothing to be seen there, but a form
+            assert f'href="{TODOS}{path}"' in text
+            assert "POST" in page(browser.get(f"{TODOS}{path}"), status=405).methods
+        for path in ("export/", "export/?format=csv"):
+            assert f'href="{TODOS}{path}"' in text
+            assert "attachment" in browser.get(f"{TODOS}{path}")["Content-Disposition"]
+
+    def test_lead_from_a_todo_to_its_history_and_back_to_a_version(
+        self, browser: Client, ada: Client
+    ) -> None:
+        todo = ada.add("first")
+        ada.patch(address_of(todo), {"title": "second"})
+        history = f"{address_of(todo)}history/"
+        assert f'href="{history}"' in browser.get(address_of(todo)).text
+        assert f'href="{history}1/restore/"' in browser.get(history).text
+        assert "POST" in page(browser.get(f"{history}1/restore/"), status=405).methods
+
+        page(browser.post(f"{history}1/restore/"))
+
+        assert ada.get(address_of(todo)).json()["title"] == "first"
+
+    def test_lead_from_the_trash_back(self, browser: Client, ada: Client) -> None:
+        todo = ada.add("gone <b>")
+        ada.delete(address_of(todo))
+        restore = f"{address_of(todo)}restore/"
+        text = browser.get(TODOS, {"deleted": "true"}).text
+        assert f'href="{restore}"' in text
+        assert "<b>”" not in text
+        assert "POST" in page(browser.get(restore), status=405).methods
+
+        page(browser.post(restore))
+
+        assert ada.list() == ["gone <b>"]
+
+    def test_take_a_file(self, browser: Client, ada: Client) -> None:
+        form = page(browser.get(f"{TODOS}import/"), status=405).form_with("file")
+        upload = SimpleUploadedFile("todos.csv", b"title\nRest\n")
+
+        page(browser.post(f"{TODOS}import/", form | {"file": upload}, format="multipart"))
+
+        assert ada.list() == ["Rest"]

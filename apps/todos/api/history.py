@@ -3,6 +3,7 @@
 from uuid import UUID
 
 from django.db.models import QuerySet
+from django.urls import reverse
 from drf_spectacular.utils import extend_schema
 from rest_framework.generics import ListAPIView
 from rest_framework.request import Request
@@ -28,6 +29,18 @@ class HistoryView(ListAPIView[Version]):
 
     def get_queryset(self) -> QuerySet[Version]:
         return list_versions(self.kwargs["id"], viewer_of(self.request))
+
+    @property
+    def links(self) -> list[tuple[str, str]]:
+        """Where a person can go from a page of the browsable API."""
+        rows: list[Version] = getattr(self.paginator, "rows", [])
+        return [
+            (
+                f"Back to version {row.version}",
+                reverse("todo-restore-version", args=[row.todo_id, row.version]),
+            )
+            for row in rows
+        ]
 
     @extend_schema(description="The latest first; also of a todo in the trash. Its owner's only.")
     def get(self, request: Request, id: UUID) -> Response:

@@ -26,8 +26,9 @@ from apps.todos.api.serializers import TodoReplacementSerializer, TodoSerializer
 from apps.todos.errors import TodoChanged, TodoNotYours
 from apps.todos.models import Todo
 from apps.todos.operations.writing import change_todo, create_todo, delete_todo, restore_todo
-from apps.todos.queries import get_todo, list_todos, list_trash, may_change
+from apps.todos.queries import first_of, get_todo, list_todos, list_trash, may_change
 from kit.api.conditional import etag, expected_version, tagged
+from kit.api.pagination import NewestFirst
 from kit.api.viewers import viewer_of
 
 ETAG = OpenApiParameter(
@@ -69,6 +70,11 @@ IDEMPOTENCY_KEY = OpenApiParameter(
 NOT_MODIFIED = OpenApiResponse(description="You have it already.")
 
 
+class Pages(NewestFirst):
+    def first_of(self, found: QuerySet[Any], number: int) -> list[Any]:
+        return list(first_of(found, viewer_of(self.request), number))
+
+
 class TellsWhatIsCurrent(APIView):
     """A view that tells who came too late what the todo is by now."""
 
@@ -94,6 +100,7 @@ class TodoViewSet(ListModelMixin, TellsWhatIsCurrent, GenericViewSet[Todo]):
 
     permission_classes = [IsAuthenticated, OnlyItsOwnerChangesIt]
     filterset_class = TodoFilters
+    pagination_class = Pages
     lookup_field = "id"
     lookup_value_converter = "uuid"
 
@@ -107,6 +114,26 @@ class TodoViewSet(ListModelMixin, TellsWhatIsCurrent, GenericViewSet[Todo]):
         todo = get_todo(self.kwargs["id"], viewer_of(self.request))
         self.check_object_permissions(self.request, todo)
         return todo
+
+    @property
+    def links(self) -> list[tuple[str, str]]:
+        """Where a person can go from a page of the browsable API."""
+        if "id" in self.kwargs:
+            return [("What became of it", reverse("todo-history", args=[self.kwargs["id"]]))]
+        if asks_for_trash(self.request.query_params):
+            rows: list[Todo] = getattr(self.paginator, "rows", [])
+            return [(f"Restore “{todo}”", reverse("todo-restore", args=[todo.id])) for todo in rows]
+        export = reverse("todo-export")
+        return [
+            ("Trash", f"{reverse('todo-list')}?deleted=true"),
+            ("Tags", reverse("todo-tags")),
+            ("Categories", reverse("todo-categories")),
+            ("Changes", reverse("todo-changes")),
+            ("Many at once", reverse("todo-bulk")),
+            ("Export as JSON", export),
+            ("as CSV", f"{export}?format=csv"),
+            ("Import", reverse("todo-import")),
+        ]
 
     def get_serializer_class(self) -> type[TodoSerializer]:
         return TodoReplacementSerializer if self.action == "update" else TodoSerializer
