@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,18 +48,25 @@ def run(
     pause_ms: float | None = None,
 ) -> Load:
     """Load the address for so long. Raises CannotMeasure if any request failed."""
+    told = {
+        "BENCH_TOKEN": token,
+        "BENCH_ITEMS": str(items),
+        "BENCH_PAUSE_MS": "" if pause_ms is None else f"{pause_ms:.3f}",
+    }
+    return run_script(SCRIPT, url, seconds=seconds, connections=connections, told=told)
+
+
+def run_script(
+    script: Path, url: str, *, seconds: int, connections: int, told: Mapping[str, str]
+) -> Load:
+    """The same with requests of another script, which is told this in its environment."""
     done = subprocess.run(
         [
             *(wrk(), "--threads", "1", "--connections", str(connections)),
             *("--duration", f"{seconds}s", "--timeout", "20s"),
-            *("--script", str(SCRIPT), url),
+            *("--script", str(script), url),
         ],
-        env=os.environ
-        | {
-            "BENCH_TOKEN": token,
-            "BENCH_ITEMS": str(items),
-            "BENCH_PAUSE_MS": "" if pause_ms is None else f"{pause_ms:.3f}",
-        },
+        env={**os.environ, **told},
         capture_output=True,
         text=True,
         check=False,

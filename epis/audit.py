@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 
 from apps.counter import public as counter
+from apps.todos import public as todos
 from apps.users import public as users
 from kit import holdings
 from tasks import reconciling
@@ -58,6 +59,12 @@ def misplaced_increments() -> Iterator[str]:
             f"counter {aside.counter_id}: {aside.amount:+d} under key {aside.key} "
             f"could not be settled and is set aside: {reason}"
         )
+
+
+def stray_changes() -> Iterator[str]:
+    """Changes of todos that are not there."""
+    for todo_id in todos.find_stray_changes():
+        yield f"todos: changes of a todo that is not there: {todo_id}"
 
 
 def orphans_and_differences() -> Iterator[str]:

@@ -6,7 +6,17 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db import connections
-from django.db.models import BooleanField, Func, IntegerField, Q, QuerySet, TextField, Value
+from django.db.models import (
+    BooleanField,
+    Exists,
+    Func,
+    IntegerField,
+    OuterRef,
+    Q,
+    QuerySet,
+    TextField,
+    Value,
+)
 from django.utils import timezone
 
 from apps.todos.errors import (
@@ -244,6 +254,13 @@ def list_changed(owner_id: UUID, since: Place, *, limit: int) -> tuple[list[Chan
         return [], since
     last = changed[-1]
     return changed, since._replace(position=last.position, id=last.id)
+
+
+def find_stray_changes() -> list[UUID]:
+    """The ids of todos that have changes and are not there, which the database does not forbid."""
+    todos = Todo.objects.filter(id=OuterRef("todo"))
+    strays = Change.objects.filter(~Exists(todos)).values_list("todo", flat=True)
+    return list(strays.order_by("todo").distinct())
 
 
 # --- all of one's own ---------------------------------------------------------------------

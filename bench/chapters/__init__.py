@@ -6,7 +6,7 @@ and a `report(raw)` that makes its part of the page from that alone.
 
 from typing import Any, Protocol
 
-from bench.chapters import arrays, counting, deletion, draining, latency, long_ledger
+from bench.chapters import arrays, counting, deletion, draining, latency, long_ledger, todos
 from bench.plan import Plan, Say
 from bench.report import Section
 
@@ -21,5 +21,5 @@ class Chapter(Protocol):
 
 CHAPTERS: dict[str, Chapter] = {
     chapter.NAME: chapter
-    for chapter in (counting, arrays, draining, long_ledger, latency, deletion)
+    for chapter in (counting, arrays, draining, long_ledger, latency, deletion, todos)
 }

@@ -24,6 +24,9 @@ _look_ups = GroupCommit(_look_up)
 class Nothing(APIView):
     """(e) The limit: what the stack around every other view costs."""
 
+    def get(self, request: Request) -> Response:
+        return Response({})
+
     def post(self, request: Request) -> Response:
         return Response({}, status=202)
 

@@ -11,9 +11,11 @@ from apps.counter import auditing
 from apps.counter import public as counter
 from apps.counter.models import Counter, Increment, Owner
 from apps.todos.models import FeedCursor, Todo
+from apps.todos.operations.writing import change_todo
 from apps.users.models import User
 from apps.users.operations.deletions import request_deletion
 from epis import audit
+from kit.directory import Viewer
 from kit.ids import new_id
 from tasks import cascade
 from tests.people import EVERYWHERE, Citizen, feed_asleep, follow_feed, settle
@@ -251,3 +253,13 @@ class TestInbox:
             "VALUES (%s, %s, %s, %s, 7)",
             *(new_id(), counter_id, counter_id.int % 64, key),
         )
+
+
+class TestStrayChange:
+    def test_is_named_by_its_todo(self, faults: Faults, citizen: Citizen) -> None:
+        todo = Todo.objects.filter(owner=citizen.id)[0]
+        change_todo(todo_id=todo.id, viewer=Viewer(citizen.id), title="changed")
+        with connections["todos"].cursor() as cursor:
+            cursor.execute("DELETE FROM todos_todo WHERE id = %s", [todo.id])
+
+        assert faults() == [f"todos: changes of a todo that is not there: {todo.id}"]

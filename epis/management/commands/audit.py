@@ -24,9 +24,9 @@ BEYOND_REPAIR = "cannot be repaired, for a ledger that is not whole proves nothi
 class Command(BaseCommand):
     help = (
         "Check that every counter equals its ledger and every ledger is whole, that no row is "
-        "without its user or its counter, that no increment is set aside, and that every app has "
-        "followed the feed of users. Exits with 1 and a line per fault if anything is wrong. "
-        "Reads only, unless --repair is given."
+        "without its user, its counter or its todo, that no increment is set aside, and that every "
+        "app has followed the feed of users. Exits with 1 and a line per fault if anything is "
+        "wrong. Reads only, unless --repair is given."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -42,6 +42,7 @@ class Command(BaseCommand):
         faults = self._tell(audit.cursors_behind())
         faults += self._tell(audit.misplaced_increments())
         faults += self._tell(audit.orphans_and_differences())
+        faults += self._tell(audit.stray_changes())
         looked_at, wrong = self._compare_counters()
         if options["repair"]:
             wrong = self._repair(wrong, ask=not options["yes"])

@@ -1,0 +1,265 @@
+"""A million todos of ten thousand people: reading, searching, creating, all at once."""
+
+import json
+import os
+import tempfile
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from statistics import median
+from typing import Any
+from uuid import UUID
+
+from bench import load, todos
+from bench.errors import CannotMeasure
+from bench.figures import Figure, ratio, rotated
+from bench.instance import Instance
+from bench.plan import Plan, Say
+from bench.report import Section, Table, Target, spread, times
+from bench.todos import milliseconds
+from bench.waiting import wait_until
+
+NAME = "todos"
+TIMES = 60
+PEOPLE_AT_ONCE = 16
+FAR_PAGE = 1_000
+MOST_TO_SUM, MOST_FAR_PAGE, LEAST_SEARCH, MOST_SERIALISING = 1.5, 1.2, 50.0, 1.0
+MIXED = Path(__file__).parent.parent / "mixed.lua"
+LABELS = {
+    "own": "the first page of one's own list",
+    "filtered": "a filtered list",
+    "search": "a search",
+    "part": "a search for two letters of Korean",
+    "one": "one todo",
+    "create": "a create",
+}
+
+TEXT = """\
+{todos:,} todos of {people:,} people, every fiftieth public, {rounds} rounds. One person asks on \
+one lasting connection, one request after the other, {each} times a round; *nothing* is a view \
+that does nothing behind the same web server, token and permission check, and *SQL* the same \
+statements sent by hand, prepared, over a lasting connection. Each is the median of a round.
+
+Searched for is a word that one todo in a thousand has, and for {part}, a part of a word that as \
+many have. `ILIKE` looks for the same with no index to use. *Page {far:,}* is of the list of all \
+{todos:,} as staff see it, reached by following `next`. At once: {connections} connections of \
+{at_once_people} people for {seconds} s a round, 80 % reading (a tenth of all searches), 12 % \
+creating, 8 % changing; no request may fail."""
+
+Statement = tuple[str, dict[str, Any]]
+
+
+def measure(plan: Plan, say: Say) -> dict[str, Any]:
+    with Instance(plan) as epis:
+        me = UUID(epis.call("GET", "/api/users/me/")["id"])
+        todos.fill(epis, plan.todos, plan.accounts, me)
+        say(f"{plan.todos:,} todos are in")
+        database = epis.connection("todos")
+        name = _name_of(epis, me)
+        ask = todos.Client(epis, epis.token).ask
+        one = ask("GET", "/api/todos/")["results"][0]["id"]
+        told = {"me": me, "name": name, "id": UUID(one), "word": todos.RARE}
+        part = {**told, "word": todos.RARE_PART}
+        requests: dict[str, Callable[[], object]] = {
+            "own": partial(ask, "GET", f"/api/todos/?username={name.replace(' ', '%20')}"),
+            "filtered": partial(ask, "GET", "/api/todos/?completed=false&category=work&tag=soon"),
+            "search": partial(ask, "GET", f"/api/todos/?search={todos.RARE}"),
+            "part": partial(ask, "GET", "/api/todos/?search=%EC%9A%B0%EC%9C%A0"),
+            "one": partial(ask, "GET", f"/api/todos/{one}/"),
+            "create": partial(ask, "POST", "/api/todos/", {"title": "one more", "tags": ["soon"]}),
+            "nothing": partial(ask, "GET", "/bench/nothing/"),
+            "nothing-sent": partial(
+                ask, "POST", "/bench/nothing/", {"title": "one more", "tags": ["soon"]}
+            ),
+        }
+        by_hand: dict[str, Callable[[], object]] = {
+            "own": lambda: database.execute(todos.OWN_LIST, told).fetchall(),
+            "filtered": lambda: database.execute(todos.FILTERED, told).fetchall(),
+            "search": lambda: database.execute(todos.SEARCH, told).fetchall(),
+            "part": lambda: database.execute(todos.SEARCH, part).fetchall(),
+            "one": lambda: database.execute(todos.ONE, told).fetchall(),
+            "create": lambda: _create(epis, me),
+        }
+        plans = {
+            "search": todos.plan_of(database, todos.SEARCH, told),
+            "part": todos.plan_of(database, todos.SEARCH, part),
+        }
+        for plan_text in plans.values():
+            if "todos_parts" not in plan_text or "Seq Scan on todos_todo" in plan_text:
+                raise CannotMeasure(f"a search does not use its index:\n{plan_text}")
+        measured: dict[str, dict[str, list[float]]] = {
+            "http": {name: [] for name in requests},
+            "sql": {name: [] for name in [*by_hand, "ilike"]},
+            "pages": {"first": [], "far": []},
+        }
+        staff, far = _far_page(epis)
+        at_once = []
+        people = _people(epis)
+        for number in range(-1, plan.rounds):
+            taken: dict[str, dict[str, list[float]]] = {"http": {}, "sql": {}, "pages": {}}
+            for each in rotated(list(requests), number):
+                taken["http"][each] = milliseconds(requests[each], TIMES)
+                if each in by_hand:
+                    taken["sql"][each] = milliseconds(by_hand[each], TIMES)
+            taken["sql"]["ilike"] = milliseconds(lambda: _ilike(epis, told), 2)
+            first_page, far_page = partial(staff, "GET", "/api/todos/"), partial(staff, "GET", far)
+            taken["pages"]["first"] = milliseconds(first_page, TIMES)
+            taken["pages"]["far"] = milliseconds(far_page, TIMES)
+            mixed = _mixed(epis, people, plan)
+            if number < 0:
+                continue  # that was to warm up
+            at_once.append(mixed)
+            for which, figures in taken.items():
+                for each, figure in figures.items():
+                    measured[which][each].append(median(figure))
+            say(f"round {number + 1} of {plan.rounds}: {mixed['per_second']:,.0f} requests/s")
+        profile = _profile(epis, name)
+    people_file = Path(people)
+    people_file.unlink()
+    return {
+        "todos": plan.todos,
+        "people": plan.accounts,
+        "rounds": plan.rounds,
+        "seconds": plan.seconds,
+        "connections": plan.connections,
+        "each": TIMES,
+        **measured,
+        "at_once": at_once,
+        "profile": profile,
+        "plans": plans,
+    }
+
+
+def _name_of(epis: Instance, me: UUID) -> str:
+    row = epis.connection("todos").execute("SELECT username FROM todos_owner WHERE id = %s", [me])
+    ((name,),) = row.fetchall()
+    return str(name)
+
+
+def _create(epis: Instance, me: UUID) -> None:
+    database = epis.connection("todos")
+    with database.transaction():
+        row = database.execute(todos.TURN, {"me": me}).fetchone()
+        position = row[1] if row else None
+        database.execute(todos.CREATE, {"me": me, "position": position})
+
+
+def _ilike(epis: Instance, told: dict[str, Any]) -> None:
+    """As where there is no index for it: title and content have none, so every row is read."""
+    database = epis.connection("todos")
+    with database.transaction():
+        database.execute("SET LOCAL enable_indexscan = off")
+        database.execute("SET LOCAL enable_bitmapscan = off")
+        database.execute(todos.ILIKE, told).fetchall()
+
+
+def _far_page(epis: Instance) -> tuple[Callable[..., Any], str]:
+    """Staff's client, and the address of the page so far behind."""
+    user_id, token = todos.sign_up(epis, "clerk")
+    users = epis.connection("default")
+    users.execute("UPDATE users_user SET is_staff = true WHERE id = %s", [user_id])
+    ask = todos.Client(epis, token).ask
+    address = "/api/todos/"
+    for _ in range(FAR_PAGE - 1):
+        following = ask("GET", address)["next"]
+        if following is None:
+            break  # of a trial with fewer
+        address = following.partition(str(epis.port))[2]
+    return ask, address
+
+
+def _people(epis: Instance) -> str:
+    """A file of people for the mixed load: a token and some ids to a line."""
+    lines = []
+    for number in range(PEOPLE_AT_ONCE):
+        _, token = todos.sign_up(epis, f"busy-{number}")
+        ask = todos.Client(epis, token).ask
+        ids = [ask("POST", "/api/todos/", {"title": f"todo {n}"})["id"] for n in range(100)]
+        lines.append(" ".join([token, *ids]))
+    handle, name = tempfile.mkstemp(prefix="epis-bench-people-")
+    with os.fdopen(handle, "w") as file:
+        file.write("\n".join(lines))
+    return name
+
+
+def _mixed(epis: Instance, people: str, plan: Plan) -> dict[str, float]:
+    told = {"BENCH_PEOPLE": people, "BENCH_WORDS": f"{todos.RARE} one todo"}
+    done = load.run_script(
+        MIXED, epis.url("/"), seconds=plan.seconds, connections=plan.connections, told=told
+    )
+    if done.refused or done.broken:
+        raise CannotMeasure(f"of {done.answered} mixed requests {done.refused} were refused")
+    return {"per_second": done.per_second, "p50_ms": done.p50_ms, "p99_ms": done.p99_ms}
+
+
+def _profile(epis: Instance, name: str) -> dict[str, float]:
+    process = epis.start("profile", "-m", "bench.todo_profile", name)
+    wait_until("the profile", lambda: process.poll() is not None, seconds=60)
+    if process.returncode != 0:
+        raise CannotMeasure(f"the profile failed: {epis.said('profile').strip()[-500:]}")
+    profile: dict[str, float] = json.loads(epis.said("profile"))
+    return profile
+
+
+def report(raw: dict[str, Any]) -> Section:
+    over_http, by_hand, pages = raw["http"], raw["sql"], raw["pages"]
+    to_sum = {}
+    rows = []
+    for name, label in LABELS.items():
+        nothing = over_http["nothing-sent" if name == "create" else "nothing"]
+        both = [one + other for one, other in zip(nothing, by_hand[name], strict=True)]
+        to_sum[name] = ratio(over_http[name], both)
+        figures = [over_http[name], nothing, by_hand[name]]
+        cells = [spread(Figure.of(each), 2) for each in figures]
+        rows.append([label, *cells, times(to_sum[name])])
+    far = ratio(pages["far"], pages["first"])
+    search = ratio(by_hand["ilike"], by_hand["search"])
+    profile, at_once = raw["profile"], raw["at_once"]
+    serialising = profile["serialising"] / profile["query"]
+    p99 = Figure.of([each["p99_ms"] for each in at_once])
+    return Section(
+        title="Todos",
+        text=TEXT.format(
+            **raw, far=FAR_PAGE, at_once_people=PEOPLE_AT_ONCE, part=f"“{todos.RARE_PART}”"
+        ),
+        tables=[
+            Table(("ms", "epis", "nothing", "SQL", "epis to their sum"), rows),
+            Table(
+                ("ms", "", ""),
+                [
+                    ["`ILIKE '%…%'` without an index", spread(Figure.of(by_hand["ilike"]), 1), ""],
+                    ["the same by epis' index", spread(Figure.of(by_hand["search"]), 2), ""],
+                    ["the first page, for staff", spread(Figure.of(pages["first"]), 2), ""],
+                    [f"page {FAR_PAGE:,}", spread(Figure.of(pages["far"]), 2), times(far)],
+                ],
+            ),
+            Table(
+                ("at once", ""),
+                [
+                    ["requests/s", spread(Figure.of([each["per_second"] for each in at_once]))],
+                    ["p50, ms", spread(Figure.of([each["p50_ms"] for each in at_once]), 1)],
+                    ["p99, ms", spread(p99, 1)],
+                ],
+            ),
+            Table(
+                ("50 todos of a list, ms", ""),
+                [
+                    ["the query", f"{profile['query']:.2f}"],
+                    ["the query and Django's objects", f"{profile['query_and_objects']:.2f}"],
+                    ["serialising", f"{profile['serialising']:.2f}"],
+                    ["JSON", f"{profile['json']:.2f}"],
+                ],
+            ),
+        ],
+        targets=[
+            *(
+                Target(f"{label}, to its SQL and nothing", sums.median, MOST_TO_SUM, at_most=True)
+                for sums, label in zip(to_sum.values(), LABELS.values(), strict=True)
+            ),
+            Target(f"page {FAR_PAGE:,} to the first", far.median, MOST_FAR_PAGE, at_most=True),
+            Target("ILIKE to a search", search.median, LEAST_SEARCH),
+            Target(
+                "serialising 50 todos to the query", serialising, MOST_SERIALISING, at_most=True
+            ),
+        ],
+    )
