@@ -34,14 +34,19 @@ EXPORT_ROWS = 1_000
 
 def list_todos(viewer: Viewer) -> QuerySet[Todo]:
     """One's own and others' public ones; staff see all. Not those of an account that goes."""
-    todos = _of_the_living().filter(deleted_at=None)
+    todos = list_all_todos()
     if viewer.is_staff:
         return todos
     return todos.filter(Q(owner=viewer.user_id) | Q(visibility=Todo.Visibility.PUBLIC))
 
 
+def list_all_todos() -> QuerySet[Todo]:
+    """Those of all people: for `first_of`, which takes of them what the viewer may see."""
+    return _of_the_living().filter(deleted_at=None)
+
+
 def first_of(todos: QuerySet[Todo], viewer: Viewer, number: int) -> QuerySet[Todo]:
-    """The first so many of these todos, which are ordered and the viewer's to see.
+    """The first so many of these todos, which are ordered, that the viewer may see.
 
     Looked for among the viewer's own and among others' public ones apart, for each of which there
     is an index in the order of a list. For both at once PostgreSQL may find nothing better than

@@ -84,10 +84,8 @@ DECLARE
 BEGIN
     FOREACH word IN ARRAY regexp_split_to_array(upper(normalize(words, NFKC)), '\s+') LOOP
         whole := '\m' || regexp_replace(word, '(\W)', '\\\1', 'g') || '\M';
-        IF folded_title ~ whole THEN
-            rank := rank + 3;
-        ELSIF strpos(folded_title, word) > 0 THEN
-            rank := rank + 2;
+        IF strpos(folded_title, word) > 0 THEN
+            rank := rank + CASE WHEN folded_title ~ whole THEN 3 ELSE 2 END;
         ELSE
             folded_content := coalesce(folded_content, upper(normalize(content, NFKC)));
             IF folded_content ~ whole THEN
