@@ -2,10 +2,11 @@
 the user is deleted. Over HTTP, where the token dies first, and right at the operations."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import count
 from typing import Any
 from uuid import UUID
 
@@ -14,10 +15,12 @@ import pytest
 from apps.counter import public as counter
 from apps.counter.accepting import accept_increments
 from apps.counter.errors import CounterNotFound
+from apps.todos.models import Owner
 from apps.todos.operations.writing import create_todo
+from apps.todos.owners import TodosHoldings, Turn
 from apps.users.models import Deletion, User
 from kit.directory import Viewer
-from kit.holdings import Holdings, OwnerIsGone
+from kit.holdings import OwnerIsGone
 from kit.transactions import durable
 from tests.cascade.deleting import GONE, counted, work_until_done
 from tests.clients import client_of
@@ -150,23 +153,21 @@ class TestFire:
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         fire, under_way = Fire(settle("leaver")), threading.Event()
-        admitted = Holdings.admitted
 
         @contextmanager
-        def admitted_without_a_lock(held: Holdings, owner_id: UUID) -> Iterator[None]:
+        def changing_without_a_lock(
+            held: TodosHoldings, changes: Mapping[UUID, int], *, key: str | None = None
+        ) -> Iterator[dict[UUID, Turn]]:
             """Looks for the tombstone, and creates a todo when that has long been set."""
-            if held.app != "todos":
-                with admitted(held, owner_id):
-                    yield
-                return
+            (owner_id,) = changes
             with durable(held.alias):
                 if held.entombed([owner_id]):
                     raise OwnerIsGone
                 under_way.set()
                 wait_for("the account gone", lambda: not User.objects.filter(id=owner_id).exists())
-                yield
+                yield {owner_id: Turn(Owner.objects.get(id=owner_id), count(1))}
 
-        monkeypatch.setattr(Holdings, "admitted", admitted_without_a_lock)
+        monkeypatch.setattr(TodosHoldings, "changing", changing_without_a_lock)
         fire.burn(when=under_way.is_set)
 
         assert rows_left(fire.citizen.id)["todos"] > 0
