@@ -79,6 +79,7 @@ def configure() -> None:
             "purge-deleted-counters": {"task": "counter.purge_deleted_counters", **every(sweep)},
             "follow-users": {"task": "users.follow_changes", **every(sweep)},
             "advance-deletions": {"task": "users.advance_deletions", **every(sweep)},
+            "send-reset-codes": {"task": "users.send_reset_codes", **every(sweep)},
             "reconcile": {"task": "users.reconcile", **every(600)},
             "sweep-trash": {"task": "todos.sweep_trash", **every(600)},
             "clear-expired-sign-ins": {"task": "users.clear_expired_sign_ins", **every(3600)},

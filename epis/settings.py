@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import dj_database_url
+import dj_email_url
 from environs import Env, EnvValidationError, ValidationError, validate
 
 from epis.embedded.locations import Locations, secret_key
@@ -44,12 +45,29 @@ def _where(database: dict[str, Any]) -> tuple[Any, ...]:
     return database["HOST"], port, database["NAME"], database.get("OPTIONS")
 
 
+@env.parser_for("mail_server")
+def _mail_server(url: str) -> dict[str, Any]:
+    """Django's settings for sending mail by this address; none for none."""
+    if not url:
+        return {}
+    scheme, _, _ = url.partition("://")
+    if f"{scheme}://" not in MAIL_SCHEMES:
+        raise ValidationError(f"Does not begin with {', '.join(MAIL_SCHEMES)}.")
+    return dict(dj_email_url.parse(url))
+
+
 def _each_is_a_word(words: list[str]) -> None:
     if any(word.split() != [word] for word in words):
         raise ValidationError("Not names with a comma, and no blank, between them.")
 
 
+# Not console://, which would write codes into the log. With submission:// over TLS.
+MAIL_SCHEMES = ("smtp://", "submission://", "file://")
+
 some_words: list[Callable[[Any], Any]] = [validate.Length(min=1), _each_is_a_word]
+web_address = validate.Regexp(
+    r"https?://[^/?#\s]+\Z", error="Does not look like https://epis.example.org, with no path."
+)
 broker_address = validate.Regexp(
     r"(rediss?|redis\+socket|amqps?)://.",
     error="Does not begin with redis://, rediss://, redis+socket://, amqp:// or amqps://.",
@@ -106,6 +124,22 @@ SIGN_IN_TRIES_PER_MINUTE = env.int(
 CSRF_TRUSTED_ORIGINS: list[str] = env.list(
     "CSRF_TRUSTED_ORIGINS", default=[], validate=_each_is_a_word
 )
+# HTTPS is spoken by a proxy, so there is one.
+PROXIES = env.int("PROXIES", default=int(HTTPS), validate=validate.Range(min=0))
+PUBLIC_URL = env.str("PUBLIC_URL", default=f"http://127.0.0.1:{PORT}", validate=web_address)
+EMAIL = env.mail_server("EMAIL_URL", default="")
+DEFAULT_FROM_EMAIL = env.str("MAIL_FROM", default="epis@localhost")
+
+# --- what one account may have, and one address may do -------------------------------------
+
+REGISTRATIONS_PER_MINUTE = env.int(
+    "REGISTRATIONS_PER_MINUTE", default=600, validate=validate.Range(min=1)
+)
+TOKENS_PER_ACCOUNT = env.int("TOKENS_PER_ACCOUNT", default=1_000, validate=validate.Range(min=1))
+COUNTERS_PER_ACCOUNT = env.int(
+    "COUNTERS_PER_ACCOUNT", default=10_000, validate=validate.Range(min=1)
+)
+TODOS_PER_ACCOUNT = env.int("TODOS_PER_ACCOUNT", default=1_000_000, validate=validate.Range(min=1))
 
 try:
     env.seal()
@@ -213,6 +247,21 @@ MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 TIME_ZONE = "UTC"
 STATIC_URL = "/static/"
 STATIC_ROOT = EPIS_DATA / "static"
+
+# --- mail -----------------------------------------------------------------------------
+
+# Without EMAIL_URL no mail is sent, and a forgotten password cannot be reset by its owner.
+MAIL_IS_SENT = bool(EMAIL)
+EMAIL_BACKEND = EMAIL.get("EMAIL_BACKEND", "django.core.mail.backends.dummy.EmailBackend")
+EMAIL_HOST = EMAIL.get("EMAIL_HOST", "")
+EMAIL_PORT = EMAIL.get("EMAIL_PORT") or 25
+EMAIL_HOST_USER = EMAIL.get("EMAIL_HOST_USER") or ""
+EMAIL_HOST_PASSWORD = EMAIL.get("EMAIL_HOST_PASSWORD") or ""
+EMAIL_USE_TLS = EMAIL.get("EMAIL_USE_TLS", False)
+EMAIL_USE_SSL = EMAIL.get("EMAIL_USE_SSL", False)
+EMAIL_FILE_PATH = EMAIL.get("EMAIL_FILE_PATH", "")
+EMAIL_TIMEOUT = 10
+PASSWORD_RESET_TIMEOUT = 60 * 60
 
 # --- people ---------------------------------------------------------------------------
 

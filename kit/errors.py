@@ -55,6 +55,12 @@ class Conflict(Refusal):
     code = "conflict"
 
 
+class TooMany(Conflict):
+    """This account has as many of these as it may. Delete some first."""
+
+    code = "too_many"
+
+
 class Stale(Refusal):
     """The thing was changed since you read it."""
 

@@ -13,6 +13,7 @@ An app subclasses `Holdings`, names its tables, and registers one instance in it
 No method opens a transaction in two databases, nor asks the directory inside one.
 """
 
+import random
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -22,11 +23,12 @@ from time import monotonic
 from typing import ClassVar, NamedTuple
 from uuid import UUID
 
+from django.conf import settings
 from django.db import DatabaseError, connections, models
 from django.utils import timezone
 
 from kit.directory import Directory
-from kit.errors import Conflict
+from kit.errors import Conflict, TooMany
 from kit.models import FeedCursor, Owner
 from kit.purging import (
     BY_INDEX,
@@ -42,6 +44,7 @@ from kit.purging import (
 from kit.transactions import durable
 
 FOLLOW_LIMIT = 500
+NOTICED_WITHIN = 1_000
 CHUNK_ROWS = 500
 MANY_ROWS = (
     1_000  # of an owner; from there on it costs less to have them counted by a statement each
@@ -94,6 +97,8 @@ class Holdings:
     # Each table with rows of an owner and the field path to that owner, in an order in which
     # rows can be deleted: what points to other rows comes first.
     rows: ClassVar[list[tuple[type[models.Model], str]]]
+    # Of which model an owner may have no more than a setting says, and that setting's name.
+    limited: ClassVar[tuple[type[models.Model], str] | None] = None
     directory: Directory
 
     @cached_property
@@ -103,12 +108,13 @@ class Holdings:
     # --- the fence --------------------------------------------------------------------
 
     @contextmanager
-    def admitted(self, owner_id: UUID) -> Iterator[None]:
-        """A durable transaction in which rows for `owner_id` may be created.
+    def admitted(self, owner_id: UUID, *, rows: int = 1) -> Iterator[None]:
+        """A durable transaction in which `rows` rows for `owner_id` may be created.
 
         A lock on the owner's row holds off the tombstone until the block commits. It is the
         weakest that does: others may be admitted meanwhile, and the owner renamed.
-        Raises OwnerIsGone for a tombstone, and for an id the directory does not know.
+        Raises OwnerIsGone for a tombstone, and for an id the directory does not know, and
+        TooMany for who has as many rows as is allowed.
         """
         if not self.owners._default_manager.filter(id=owner_id).exists():
             self._introduce(owner_id)
@@ -122,7 +128,24 @@ class Holdings:
                 row = cursor.fetchone()
             if row != (True,):
                 raise OwnerIsGone
+            self._refuse_too_many(owner_id, rows)
             yield
+
+    def _refuse_too_many(self, owner_id: UUID, rows: int) -> None:
+        """Counting what there is takes long where there is much, so it is done now and then.
+
+        So often that about a thousandth more than allowed may be created before it is noticed,
+        and by those who create at the same moment a few more.
+        """
+        if self.limited is None:
+            return
+        model, setting = self.limited
+        most: int = getattr(settings, setting)
+        if random.random() * (most // NOTICED_WITHIN) > rows:  # noqa: S311 - no secret
+            return
+        theirs = model._default_manager.filter(owner=owner_id)[: most + 1]
+        if theirs.count() + rows > most:
+            raise TooMany
 
     def _introduce(self, owner_id: UUID) -> None:
         """Fetch an owner not yet known. Whatever row is already there knows better."""

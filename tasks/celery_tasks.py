@@ -43,6 +43,12 @@ def reconcile() -> None:
     reconciling.reconcile()
 
 
+@shared_task(name="users.send_reset_codes")
+def send_reset_codes() -> None:
+    if users.send_reset_codes():
+        ring("users.send_reset_codes")
+
+
 @shared_task(name="users.clear_expired_sign_ins")
 def clear_expired_sign_ins() -> None:
     users.clear_expired_sign_ins()

@@ -10,7 +10,7 @@ from django.dispatch import Signal
 
 from apps.counter import public as counter
 from apps.counter.events import counter_deleted, increments_accepted
-from apps.users.events import deletion_requested, user_changed
+from apps.users.events import deletion_requested, password_reset_requested, user_changed
 from tasks import celery_tasks as look
 from tasks.doorbells import ring
 
@@ -18,6 +18,7 @@ REACTIONS: list[tuple[Signal, Task[..., Any]]] = [
     (counter_deleted, look.purge_deleted_counters),
     (user_changed, look.follow_changes),
     (deletion_requested, look.advance_deletions),
+    (password_reset_requested, look.send_reset_codes),
 ]
 
 

@@ -88,6 +88,11 @@ class TestSettings:
             ("USERS_DATABASE_URL", "postgres://nobody@127.0.0.1:port/users"),
             ("USERS_DATABASE_URL", "postgres://nobody@127.0.0.1"),
             ("TODOS_DATABASE_URL", "postgresql://somebody@127.0.0.1:1/users"),
+            ("EMAIL_URL", "smtp+tls://mail.example.org"),
+            ("EMAIL_URL", "console://"),
+            ("PUBLIC_URL", "epis.example.org"),
+            ("PUBLIC_URL", "https://epis.example.org/path"),
+            ("PROXIES", "-1"),
         ],
     )
     def test_refuse_a_server_that_would_not_do(self, variable: str, value: str) -> None:

@@ -11,6 +11,7 @@ class CounterHoldings(Holdings):
     owners = Owner
     cursors = FeedCursor
     rows = [(Pending, "counter__owner"), (Entry, "counter__owner"), (Counter, "owner")]
+    limited = (Counter, "COUNTERS_PER_ACCOUNT")
     directory = users
 
 

@@ -43,6 +43,7 @@ class TodosHoldings(Holdings):
     owners = Owner
     cursors = FeedCursor
     rows = [(Change, "owner"), (Todo, "owner")]
+    limited = (Todo, "TODOS_PER_ACCOUNT")
     directory = users
 
     @contextmanager

@@ -12,10 +12,12 @@ from uuid import UUID
 from django.contrib import admin, messages
 from django.contrib.admin import actions as django_actions
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
-from django.contrib.auth.forms import AdminPasswordChangeForm
+from django.contrib.auth.forms import AdminPasswordChangeForm, PasswordChangeForm
+from django.contrib.auth.views import PasswordChangeView
 from django.db import Error as DatabaseError
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
@@ -30,7 +32,8 @@ from apps.users.operations.deletions import (
     request_deletion,
     resume_deletion,
 )
-from apps.users.operations.signing_in import end_session, revoke_token
+from apps.users.operations.passwords import set_password
+from apps.users.operations.signing_in import count_sign_in_try, end_session, revoke_token
 from kit.admin import ReadOnly
 from kit.errors import Refusal
 from kit.holdings import registered
@@ -61,11 +64,44 @@ def save_only(user: User, fields: Iterable[str]) -> None:
 
 
 class PasswordForm(AdminPasswordChangeForm):
+    """An operator's, for any account. It ends the account's sessions and tokens."""
+
     def save(self, commit: bool = True) -> User:
         user: User = super().save(commit=False)
         if commit:
-            save_only(user, ["password"])
+            set_password(user_id=user.id, hashed=user.password)
         return user
+
+
+class OwnPasswordForm(PasswordChangeForm):
+    """One's own. The present password is a secret that can be tried, and is counted as such."""
+
+    required_css_class = "required"
+
+    def clean_old_password(self) -> str:
+        count_sign_in_try(username=self.user.username, address="")
+        return str(super().clean_old_password())
+
+    def save(self, commit: bool = True) -> User:
+        user: User = super().save(commit=False)
+        if commit:
+            set_password(user_id=user.id, hashed=user.password)
+        return user
+
+
+def change_own_password(
+    request: HttpRequest, extra_context: dict[str, Any] | None = None
+) -> HttpResponseBase:
+    """The admin's own view for it, with our form."""
+    context = {**admin.site.each_context(request), **(extra_context or {})}
+    done = reverse("admin:password_change_done")
+    view = PasswordChangeView.as_view(
+        form_class=OwnPasswordForm, success_url=done, extra_context=context
+    )
+    return view(request)
+
+
+admin.site.password_change = change_own_password  # type: ignore[method-assign,assignment]
 
 
 class AboutUser(ReadOnly):

@@ -11,8 +11,9 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest
 
+from apps.users.addresses import address_of
 from apps.users.models import User
-from apps.users.operations.signing_in import count_sign_in_try
+from apps.users.operations.signing_in import count_sign_in_try, remember_address
 
 
 class OpenAccounts(ModelBackend):
@@ -27,10 +28,13 @@ class OpenAccounts(ModelBackend):
         if username is None or password is None:
             return None
         username = User.normalize_username(username)
-        count_sign_in_try(
-            username=username, address=request.META.get("REMOTE_ADDR", "") if request else ""
-        )
-        return super().authenticate(request, username=username, password=password)
+        address = address_of(request.META) if request else ""
+        count_sign_in_try(username=username, address=address)
+        user = super().authenticate(request, username=username, password=password)
+        if not isinstance(user, User):
+            return None
+        remember_address(user_id=user.id, address=address)
+        return user
 
     def user_can_authenticate(self, user: AbstractBaseUser | AnonymousUser | None) -> bool:
         return isinstance(user, User) and user.is_active and user.closed_at is None

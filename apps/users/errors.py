@@ -1,6 +1,6 @@
 """What the users app can refuse."""
 
-from kit.errors import Conflict, Invalid, NotFound, Unauthenticated
+from kit.errors import Conflict, Invalid, NotFound, TooMany, Unauthenticated
 
 
 class UsernameTaken(Invalid):
@@ -26,6 +26,34 @@ class DeletionNotFound(NotFound):
 
 class WrongCredentials(Unauthenticated):
     """The username or the password is wrong."""
+
+
+class WrongPassword(Invalid):
+    """This is not the password of the account."""
+
+    code = "wrong_password"
+
+    def __init__(self) -> None:
+        super().__init__(field="password")
+
+
+class WrongCode(Invalid):
+    """This code is wrong, was used already, or has expired."""
+
+    code = "wrong_code"
+
+    def __init__(self) -> None:
+        super().__init__(field="code")
+
+
+class NoMail(NotFound):
+    """This service sends no mail. Ask whoever runs it for a new password."""
+
+    code = "no_mail"
+
+
+class TooManyTokens(TooMany):
+    """This account has as many tokens as it may. Revoke one first."""
 
 
 class WrongDeletionState(Conflict):

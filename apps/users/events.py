@@ -4,3 +4,4 @@ from django.dispatch import Signal
 
 user_changed = Signal()
 deletion_requested = Signal()
+password_reset_requested = Signal()

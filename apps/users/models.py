@@ -89,6 +89,40 @@ class SignInTries(models.Model):
         return f"{self.who}: {self.tries}"
 
 
+class KnownAddress(models.Model):
+    """An address from which an account was signed in to of late.
+
+    Tries from there have a limit of their own, so that no stranger can use it up.
+    """
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, db_index=False)
+    address = models.CharField(max_length=64)
+    last_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["user", "address"], name="users_known_address")
+        ]
+
+    def __str__(self) -> str:
+        return self.address
+
+
+class ResetRequest(models.Model):
+    """Somebody asked for a new password by mail; noted whether or not there is such an account.
+
+    It is removed when the mail is out. `next_at`: when it is to be sent, or to be tried again.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    username = models.CharField(max_length=150)
+    requested_at = models.DateTimeField(default=timezone.now)
+    next_at = models.DateTimeField(default=timezone.now, db_index=True)
+
+    def __str__(self) -> str:
+        return f"reset request {self.id}"
+
+
 class FeedHead(models.Model):
     """The latest position of the feed: one row, whose lock puts changes in order of commit."""
 

@@ -23,6 +23,7 @@ from apps.users.operations.deletions import (
     reopen_deletion,
     resume_deletion_of,
 )
+from apps.users.operations.passwords import send_reset_codes
 from apps.users.operations.signing_in import clear_expired_sign_ins, use_tokens
 from apps.users.queries import (
     DueStep,
@@ -68,6 +69,7 @@ __all__ = [
     "reopen_deletion",
     "reopen_steps",
     "resume_deletion_of",
+    "send_reset_codes",
     "viewers_of",
     "wake",
     "working_alone",

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from django.contrib.auth.tokens import default_token_generator
 from django.db import connections
 from django.db.models import Count, Exists, F, Min, OuterRef, QuerySet, Sum
 from django.db.models.functions import Coalesce
@@ -35,6 +36,19 @@ def get_user(user_id: UUID, viewer: Viewer) -> User:
 def find_user_id(username: str) -> UUID | None:
     """The id of the account with this name, ignoring case."""
     return User.objects.filter(username__iexact=username).values_list("id", flat=True).first()
+
+
+def find_resettable_user(username: str) -> User | None:
+    """The open account with this name, if it has a password and an address to send mail to."""
+    users = User.objects.filter(username__iexact=username, is_active=True, closed_at=None)
+    user = users.exclude(email="").first()
+    return user if user is not None and user.has_usable_password() else None
+
+
+def find_user_with_code(user_id: UUID, code: str) -> User | None:
+    """The open account for which this code was mailed, if it is still good."""
+    user = User.objects.filter(id=user_id, is_active=True, closed_at=None).first()
+    return user if default_token_generator.check_token(user, code) else None
 
 
 def list_tokens(user_id: UUID) -> QuerySet[Token]:

@@ -15,7 +15,7 @@ from apps.counter.models import Owner as CounterOwner
 from apps.todos import public as todos
 from apps.todos.models import Todo
 from apps.todos.operations.writing import delete_todo
-from apps.users.models import Token, User
+from apps.users.models import ResetRequest, Token, User
 from apps.users.operations.deletions import request_deletion
 from epis.celery import app
 from kit.directory import Viewer
@@ -28,6 +28,7 @@ TASKS: list[Task[..., Any]] = [
     look.purge_deleted_counters,
     look.follow_changes,
     look.advance_deletions,
+    look.send_reset_codes,
     look.reconcile,
     look.clear_expired_sign_ins,
     look.sweep_trash,
@@ -47,6 +48,7 @@ class TestEveryTask:
         CounterOwner.objects.filter(id=stayer.id).update(username="out of date")
         an_hour_ago = timezone.now() - timedelta(hours=1)
         Token.objects.create(user_id=stayer.id, digest=b"0" * 32, expires_at=an_hour_ago)
+        ResetRequest.objects.create(username="nobody")
         request_deletion(user_id=leaver.id)
         todo_id = todos.add_todo(owner_id=stayer.id, title="long gone")
         delete_todo(todo_id=todo_id, viewer=Viewer(stayer.id))
@@ -90,7 +92,7 @@ class TestSchedule:
             entry["task"] for entry in app.conf.beat_schedule.values() if entry["schedule"] == often
         }
 
-        assert swept == {task.name for task in TASKS[:4]}
+        assert swept == {task.name for task in TASKS[:5]}
 
     def test_leaves_the_counters_queue_to_the_one_task_of_its_one_consumer(self) -> None:
         queues = {task.name: app.amqp.router.route({}, task.name)["queue"].name for task in TASKS}

@@ -12,11 +12,18 @@ from django.test import Client
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
-from apps.users.models import Token, User
-from apps.users.operations.signing_in import issue_token, use_token
+from apps.users.models import KnownAddress, Token, User
+from apps.users.operations.signing_in import (
+    clear_expired_sign_ins,
+    count_sign_in_try,
+    issue_token,
+    use_token,
+)
 from apps.users.queries import FIND_SIGN_IN, OF_ACCOUNT, OF_TOKEN
+from kit.errors import TooManyTries
 from tests.clients import anonymous, client_of, send_json
 from tests.factories import PASSWORD, UserFactory
+from tests.racing import race
 
 pytestmark = pytest.mark.django_db(databases=["default"])
 
@@ -196,6 +203,19 @@ class TestToken:
 
         assert client.get(f"{TOKENS}{unused}/").json()["last_used_at"] is None
 
+    def test_notes_its_last_use_at_most_once_a_minute(self, ada: User) -> None:
+        client = client_of(ada)
+        client.get("/api/users/me/")
+        noted = Token.objects.get().last_used_at
+
+        client.get("/api/users/me/")
+        assert Token.objects.get().last_used_at == noted
+
+        long_ago = timezone.now() - timedelta(seconds=61)
+        Token.objects.update(last_used_at=long_ago)
+        client.get("/api/users/me/")
+        assert Token.objects.get().last_used_at not in (noted, long_ago)
+
     def test_lets_nobody_in_once_revoked(self, ada: User) -> None:
         body = sign_in().json()
 
@@ -252,6 +272,49 @@ class TestTries:
         assert sign_in(address="10.0.1.1").status_code == 429
         assert sign_in("nobody", address="10.0.1.2").status_code == 401
 
+    def test_of_strangers_keep_nobody_out_who_signed_in_from_there_before(self, ada: User) -> None:
+        """A stranger who goes on for ever uses up what a name is allowed, and no more than that."""
+        assert sign_in(address="192.0.2.7").status_code == 201
+
+        for number in range(TRIES + 2):
+            sign_in(password="wrong", address=f"10.0.0.{number}")
+
+        assert sign_in(address="10.0.1.1").status_code == 429
+        assert sign_in(address="192.0.2.7").status_code == 201
+
+    def test_from_where_somebody_signed_in_before_are_limited_too(self, ada: User) -> None:
+        sign_in(address="192.0.2.7")
+
+        tried = [sign_in(password="wrong", address="192.0.2.7") for _ in range(TRIES)]
+
+        assert [each.status_code for each in tried] == [401, 401, 429]
+
+    def test_from_one_address_are_limited_though_it_is_known_to_one_of_the_names(
+        self, ada: User
+    ) -> None:
+        sign_in(address="192.0.2.7")
+
+        tried = [sign_in(f"name{number}", address="192.0.2.7") for number in range(TRIES)]
+
+        assert [each.status_code for each in tried] == [401, 401, 429]
+
+    def test_are_not_of_a_known_address_a_month_later(self, ada: User) -> None:
+        sign_in(address="192.0.2.7")
+        KnownAddress.objects.update(last_at=timezone.now() - timedelta(days=31))
+        clear_expired_sign_ins()
+
+        for number in range(TRIES):
+            sign_in(password="wrong", address=f"10.0.0.{number}")
+
+        assert sign_in(address="192.0.2.7").status_code == 429
+
+    def test_are_counted_while_the_broker_is_down(self, ada: User, settings: Any) -> None:
+        settings.BROKER_URL = "redis://127.0.0.1:1/0"
+
+        tried = [sign_in(password="wrong").status_code for _ in range(TRIES + 1)]
+
+        assert tried == [401, 401, 401, 429]
+
     def test_are_allowed_again_when_the_minute_is_over(self, ada: User) -> None:
         for _ in range(TRIES + 1):
             refused = sign_in(password="wrong")
@@ -273,6 +336,19 @@ class TestTries:
         assert response.status_code == 429
         assert "Too many tries" in response.text
         assert sign_in().status_code == 429
+
+
+@pytest.mark.django_db(databases=["default"], transaction=True)
+class TestTriesAtOnce:
+    def test_are_counted_one_by_one_by_however_many_connections(self, settings: Any) -> None:
+        settings.SIGN_IN_TRIES_PER_MINUTE = 5
+
+        def count() -> None:
+            count_sign_in_try(username="ada", address="192.0.2.7")
+
+        told = race(*[count] * 8, errors_as_values=True)
+
+        assert sum(isinstance(each, TooManyTries) for each in told) == 3
 
 
 class TestPage:

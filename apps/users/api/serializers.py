@@ -24,12 +24,13 @@ class UsernameField(Text):
 
 
 class PasswordField(Text):
-    def __init__(self) -> None:
+    def __init__(self, **options: Any) -> None:
         super().__init__(
             write_only=True,
             max_length=PASSWORD_LENGTH,
             trim_whitespace=False,
             style={"input_type": "password"},
+            **options,
         )
 
 
@@ -61,6 +62,35 @@ class CredentialsSerializer(serializers.Serializer[Any]):
         allow_null=True,
         help_text="Seconds; without it the token lasts until it is revoked.",
     )
+
+
+class PasswordChangeSerializer(serializers.Serializer[Any]):
+    password = PasswordField(help_text="The present one.")
+    new_password = PasswordField()
+    keep_tokens = serializers.BooleanField(
+        default=False,
+        help_text="Leave your other tokens as they are. Other sessions end in any case.",
+    )
+
+
+class ResetRequestSerializer(serializers.Serializer[Any]):
+    username = UsernameField()
+
+
+class ResetAvailableSerializer(serializers.Serializer[Any]):
+    available = serializers.BooleanField(help_text="Whether this service sends mail.")
+
+
+class ResetCodeSerializer(serializers.Serializer[Any]):
+    valid = serializers.BooleanField(help_text="Whether this code would be taken just now.")
+
+
+class NewPasswordSerializer(serializers.Serializer[Any]):
+    new_password = PasswordField()
+
+
+class DetailSerializer(serializers.Serializer[Any]):
+    detail = serializers.CharField()
 
 
 class TokenSerializer(serializers.ModelSerializer[Token]):

@@ -4,6 +4,8 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
+from django.contrib.auth import update_session_auth_hash
 from django.db.models import QuerySet
 from django.urls import reverse
 from drf_spectacular.types import OpenApiTypes
@@ -19,11 +21,18 @@ from rest_framework.serializers import BaseSerializer
 from rest_framework.views import APIView
 from rest_framework.viewsets import GenericViewSet
 
+from apps.users.addresses import address_of
 from apps.users.api.serializers import (
     CredentialsSerializer,
     DeletionSerializer,
+    DetailSerializer,
+    NewPasswordSerializer,
     NewTokenSerializer,
+    PasswordChangeSerializer,
     RegistrationSerializer,
+    ResetAvailableSerializer,
+    ResetCodeSerializer,
+    ResetRequestSerializer,
     TokenSerializer,
     UserSerializer,
 )
@@ -36,9 +45,20 @@ from apps.users.operations.deletions import (
     request_deletion,
     resume_deletion,
 )
-from apps.users.operations.signing_in import check_credentials, issue_token, revoke_token
+from apps.users.operations.passwords import (
+    change_password,
+    request_password_reset,
+    reset_password,
+)
+from apps.users.operations.signing_in import (
+    check_credentials,
+    count_registration,
+    issue_token,
+    revoke_token,
+)
 from apps.users.queries import (
     find_latest_deletion,
+    find_user_with_code,
     get_deletion,
     get_token,
     get_user,
@@ -126,6 +146,73 @@ class TokenViewSet(
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
+class PasswordResetView(OldTokenDoesNoHarm):
+    """For who has forgotten the password: a mail with a link, if the account has an address."""
+
+    permission_classes = [AllowAny]
+
+    @extend_schema(
+        tags=["Signing in"],
+        summary="Whether a password can be reset by mail",
+        responses=ResetAvailableSerializer,
+    )
+    def get(self, request: Request) -> Response:
+        """Nothing else is told."""
+        return Response({"available": settings.MAIL_IS_SENT})
+
+    @extend_schema(
+        tags=["Signing in"],
+        summary="Ask for a new password",
+        request=ResetRequestSerializer,
+        responses={202: DetailSerializer},
+    )
+    def post(self, request: Request) -> Response:
+        """The same answer whether or not there is such an account. 404 where no mail is sent."""
+        given = ResetRequestSerializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        request_password_reset(address=address_of(request.META), **given.validated_data)
+        told = "If there is such an account, and it has an address, a mail is on its way there."
+        return Response({"detail": told}, status=status.HTTP_202_ACCEPTED)
+
+    def get_serializer(self, **options: Any) -> ResetRequestSerializer:
+        """For the form on the page."""
+        return ResetRequestSerializer(**options)
+
+
+class NewPasswordView(OldTokenDoesNoHarm):
+    """Where the link in the mail leads."""
+
+    permission_classes = [AllowAny]
+
+    @extend_schema(
+        tags=["Signing in"],
+        summary="Whether a code from a mail is good",
+        responses=ResetCodeSerializer,
+    )
+    def get(self, request: Request, user_id: UUID, code: str) -> Response:
+        """It is for an hour, or until it was used."""
+        return Response({"valid": find_user_with_code(user_id, code) is not None})
+
+    @extend_schema(
+        tags=["Signing in"],
+        summary="Set a new password with a code",
+        request=NewPasswordSerializer,
+        responses=DetailSerializer,
+    )
+    def post(self, request: Request, user_id: UUID, code: str) -> Response:
+        """All sessions end, and all tokens. 400 for a code that is not, or no longer, good."""
+        given = NewPasswordSerializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        reset_password(
+            user_id=user_id, code=code, address=address_of(request.META), **given.validated_data
+        )
+        return Response({"detail": "The password is changed. Sign in with it."})
+
+    def get_serializer(self, **options: Any) -> NewPasswordSerializer:
+        """For the form on the page."""
+        return NewPasswordSerializer(**options)
+
+
 DELETION_LOCATION = OpenApiParameter(
     "Location",
     OpenApiTypes.URI_REF,
@@ -165,9 +252,12 @@ class UserViewSet(
         return get_user(self.kwargs["id"], viewer_of(self.request))
 
     def get_serializer_class(self) -> type[BaseSerializer[Any]]:
+        if self.action == "password":
+            return PasswordChangeSerializer
         return RegistrationSerializer if self.action == "create" else UserSerializer
 
     def perform_create(self, serializer: BaseSerializer[User]) -> None:
+        count_registration(address_of(self.request.META))
         serializer.instance = register_user(**serializer.validated_data)
 
     def perform_update(self, serializer: BaseSerializer[User]) -> None:
@@ -206,6 +296,31 @@ class UserViewSet(
         """Your own account."""
         viewer = viewer_of(request)
         return Response(self.get_serializer(get_user(viewer.user_id, viewer)).data)
+
+    @extend_schema(summary="Change your password", responses={204: None})
+    @action(
+        detail=False,
+        methods=["post"],
+        url_path="me/password",
+    )
+    def password(self, request: Request) -> Response:
+        """Ends your other sessions and, unless you keep them, your other tokens.
+
+        400 for a wrong present password, 429 after too many tries.
+        """
+        given = PasswordChangeSerializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        user, token = request.user, request.auth
+        assert isinstance(user, User)  # noqa: S101 - whom the permissions let in
+        change_password(
+            request=request._request,
+            user=user,
+            token_id=token.id if isinstance(token, Token) else None,
+            **given.validated_data,
+        )
+        if token is None:  # the session goes on, under another key
+            update_session_auth_hash(request._request, User.objects.get(id=user.id))
+        return Response(status=status.HTTP_204_NO_CONTENT)
 
 
 @extend_schema(tags=["Deletions"])

@@ -1,4 +1,8 @@
-"""Signing in: credentials, the number of tries, and bearer tokens."""
+"""Signing in: credentials, the number of tries, and bearer tokens.
+
+Tries are counted in PostgreSQL: exact across processes, and there is no cache to be down. Where
+the database is, nobody can sign in anyway.
+"""
 
 import hashlib
 import secrets
@@ -13,8 +17,8 @@ from django.db.models import Exists, OuterRef
 from django.http import HttpRequest
 from django.utils import timezone
 
-from apps.users.errors import WrongCredentials
-from apps.users.models import Session, SignInTries, Token, User
+from apps.users.errors import TooManyTokens, WrongCredentials
+from apps.users.models import KnownAddress, Session, SignInTries, Token, User
 from apps.users.queries import find_live_tokens, get_token
 from kit.errors import TooManyTries
 from kit.transactions import durable
@@ -22,6 +26,8 @@ from kit.transactions import durable
 ALIAS = "default"
 PREFIX = "epis_"  # lets a scanner recognise a leaked one
 WINDOW = timedelta(minutes=1)
+RESETS_PER_HOUR = 3
+ADDRESSES_ARE_KNOWN_FOR = timedelta(days=30)
 LAST_USE_IS_KEPT_TO = timedelta(minutes=1)
 
 
@@ -38,14 +44,68 @@ def check_credentials(*, request: HttpRequest, username: str, password: str) -> 
 
 
 def count_sign_in_try(*, username: str, address: str) -> None:
-    """Count a try from this address for this name. Raises TooManyTries for either."""
+    """Count a try from this address for this name. Raises TooManyTries for either.
+
+    A stranger can use up what is allowed for a name, and go on to. So whoever signed in to the
+    account from this address of late has an allowance that only tries from there use up.
+    """
+    count_try_from(address)
+    most = settings.SIGN_IN_TRIES_PER_MINUTE
+    if _is_known(username, address):
+        count_try(f"known:{_digest(username.casefold(), address)}", most=most)
+    else:
+        count_try(f"name:{_digest(username.casefold())}", most=most)
+
+
+def count_try_from(address: str) -> None:
+    """Count a try of whatever secret from this address. Raises TooManyTries."""
     if address:
-        _count_try(f"address:{address}")
-    _count_try(f"name:{hashlib.sha256(username.casefold().encode()).hexdigest()}")
+        count_try(f"address:{address}", most=settings.SIGN_IN_TRIES_PER_MINUTE)
 
 
-def _count_try(who: str) -> None:
-    """Counted in PostgreSQL: exact across processes, and there is no cache to be down."""
+def count_reset_request(*, username: str, address: str) -> None:
+    """Few for one name, for each is a mail to its owner. Raises TooManyTries."""
+    count_try_from(address)
+    name = _digest(username.casefold())
+    count_try(f"reset:{name}", most=RESETS_PER_HOUR, window=timedelta(hours=1))
+
+
+def count_registration(address: str) -> None:
+    """Raises TooManyTries where so many come from one address."""
+    if address:
+        count_try(f"registering:{address}", most=settings.REGISTRATIONS_PER_MINUTE)
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def _is_known(username: str, address: str) -> bool:
+    known = KnownAddress.objects.filter(address=address, user__username__iexact=username)
+    return known.exists()
+
+
+def remember_address(*, user_id: UUID, address: str) -> None:
+    """Note that the account was signed in to from there. Nothing to do if it is gone."""
+    now = timezone.now()
+    if not address:
+        return
+    with durable(ALIAS), connections[ALIAS].cursor() as cursor:
+        cursor.execute(
+            """
+            INSERT INTO users_knownaddress (user_id, address, last_at)
+            SELECT id, %s, %s FROM users_user WHERE id = %s FOR KEY SHARE
+            ON CONFLICT (user_id, address) DO UPDATE SET last_at = excluded.last_at
+            """,
+            [address, now, user_id],
+        )
+
+
+def count_try(who: str, *, most: int, window: timedelta = WINDOW) -> None:
+    """Count one more of what `who` names. Raises TooManyTries from the `most`th on in a window.
+
+    What is refused does not make the window longer.
+    """
     now = timezone.now()
     with durable(ALIAS), connections[ALIAS].cursor() as cursor:
         cursor.execute(
@@ -58,10 +118,10 @@ def _count_try(who: str) -> None:
                                       THEN known.window_ends_at ELSE %(end)s END
             RETURNING tries, window_ends_at
             """,
-            {"who": who, "now": now, "end": now + WINDOW},
+            {"who": who, "now": now, "end": now + window},
         )
         tries, window_ends_at = cursor.fetchone()
-    if tries > settings.SIGN_IN_TRIES_PER_MINUTE:
+    if tries > most:
         raise TooManyTries(retry_after=max(1, round((window_ends_at - now).total_seconds())))
 
 
@@ -72,7 +132,8 @@ def issue_token(
 
     The secret has 256 random bits, so a plain fast hash is enough to keep it by. The lock
     holds off the closing of the account, which revokes all its tokens, until this one is
-    there to be revoked. Raises WrongCredentials if the account was closed meanwhile.
+    there to be revoked. Raises WrongCredentials if the account was closed meanwhile, and
+    TooManyTokens.
     """
     secret = PREFIX + secrets.token_urlsafe(32)
     expires_at = timezone.now() + lifetime if lifetime else None
@@ -81,6 +142,8 @@ def issue_token(
         user = open_accounts.filter(id=user_id).first()
         if user is None:
             raise WrongCredentials
+        if Token.objects.filter(user=user).count() >= settings.TOKENS_PER_ACCOUNT:
+            raise TooManyTokens
         token = Token.objects.create(
             user=user, name=name, digest=digest_of(secret), expires_at=expires_at
         )
@@ -150,3 +213,4 @@ def clear_expired_sign_ins() -> None:
         somebodys = Session.objects.filter(user_id__isnull=False)
         somebodys.exclude(Exists(User.objects.filter(id=OuterRef("user_id")))).delete()
         SignInTries.objects.filter(window_ends_at__lte=now).delete()
+        KnownAddress.objects.filter(last_at__lte=now - ADDRESSES_ARE_KNOWN_FOR).delete()
