@@ -19,7 +19,7 @@ LOCK = $(VENV)/bin/uv pip compile --quiet --universal --generate-hashes --no-hea
 PLAN = $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(SECONDS),--seconds $(SECONDS))
 
 .PHONY: help up superuser shell bench test check lint format-check format types contracts \
-	migrations-check deploy-check lock
+	migrations-check deploy-check security schema fuzz lock
 
 help: ## list what there is
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' Makefile
@@ -43,7 +43,7 @@ bench: $(VENV)/.installed ## measure epis beside its alternatives; ROUNDS, SECON
 test: $(VENV)/.installed-dev ## run the tests, on servers of their own; ARGS for pytest
 	$(RUN) -m pytest -n 2 $(ARGS)
 
-check: lint format-check types contracts migrations-check deploy-check test ## all that CI runs
+check: lint format-check types contracts migrations-check deploy-check security test ## all that CI runs
 
 lint: $(VENV)/.installed-dev ## look for mistakes
 	$(RUN) -m ruff check .
@@ -67,6 +67,15 @@ migrations-check: $(VENV)/.installed-dev ## look for a migration that is missing
 
 deploy-check: $(VENV)/.installed-dev ## check the settings as in production
 	$(NAMED_SERVERS) $(RUN) manage.py check --deploy --fail-level WARNING
+
+security: $(VENV)/.installed-dev ## look for what bandit knows to be dangerous
+	$(VENV)/bin/bandit --quiet --recursive epis tasks apps kit bench manage.py
+
+schema: $(VENV)/.installed-dev ## write docs/openapi.yaml anew, from the views
+	$(NAMED_SERVERS) $(RUN) manage.py spectacular --validate --fail-on-warn --file docs/openapi.yaml
+
+fuzz: $(VENV)/.installed-dev ## schemathesis, all checks and stateful; EXAMPLES for each operation
+	EXAMPLES=$(or $(EXAMPLES),200) $(RUN) -m pytest -n 0 --timeout 7200 tests/fuzz $(ARGS)
 
 # --- installing -----------------------------------------------------------------------
 

@@ -1,6 +1,6 @@
 """What runs side by side: epis and the alternatives, each loaded and checked the same way."""
 
-import subprocess
+import subprocess  # nosec B404
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
 """A backlog appears, and a single consumer works it off: epis' own, or that of (c)."""
 
 import signal
-import subprocess
+import subprocess  # nosec B404
 import time
 from dataclasses import dataclass
 

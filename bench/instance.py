@@ -9,7 +9,7 @@ import json
 import os
 import shutil
 import socket
-import subprocess
+import subprocess  # nosec B404
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -32,7 +32,7 @@ PROJECT = Path(__file__).resolve().parent.parent
 HOST = "127.0.0.1"
 START_SECONDS = 120
 STOP_SECONDS = 120
-PASSWORD = "a long pass phrase"  # noqa: S105 - of an account that lives for one chapter
+PASSWORD = "a long pass phrase"  # noqa: S105 - of an account that lives for one chapter  # nosec B105
 # Empty, they are as good as missing, and a `.env` cannot name them.
 NAMED_SERVERS = (
     *("USERS_DATABASE_URL", "TODOS_DATABASE_URL", "COUNTER_DATABASE_URL", "BROKER_URL"),

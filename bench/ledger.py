@@ -90,7 +90,7 @@ def is_one_sequence(database: Database, counter: UUID) -> bool:
         """,
         [counter],
     ).fetchone()
-    assert row is not None  # noqa: S101 - for the type checker: the counter is ours
+    assert row is not None  # noqa: S101 - for the type checker: the counter is ours  # nosec B101
     total, results, distinct, first, last, amount = row
     return bool(total == results == distinct == last == amount and first == 1)
 

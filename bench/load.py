@@ -3,7 +3,7 @@
 import json
 import os
 import shutil
-import subprocess
+import subprocess  # nosec B404
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,7 +60,7 @@ def run_script(
     script: Path, url: str, *, seconds: int, connections: int, told: Mapping[str, str]
 ) -> Load:
     """The same with requests of another script, which is told this in its environment."""
-    done = subprocess.run(
+    done = subprocess.run(  # nosec B603  # noqa: S603
         [
             *(wrk(), "--threads", "1", "--connections", str(connections)),
             *("--duration", f"{seconds}s", "--timeout", "20s"),

@@ -1,7 +1,7 @@
 """The hot row without a web server: PostgreSQL's own load generator on the same server."""
 
 import re
-import subprocess
+import subprocess  # nosec B404
 import tempfile
 from pathlib import Path
 
@@ -18,7 +18,7 @@ def hot_row_per_second(epis: Instance, *, clients: int, seconds: int) -> float:
     with tempfile.TemporaryDirectory() as folder:
         script = Path(folder) / "hot.sql"
         script.write_text(STATEMENT)
-        done = subprocess.run(
+        done = subprocess.run(  # nosec B603  # noqa: S603
             [
                 *(epis.postgres_program("pgbench"), "--no-vacuum", "--protocol", "prepared"),
                 *("--client", str(clients), "--jobs", "2", "--time", str(seconds)),

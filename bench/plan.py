@@ -12,7 +12,7 @@ class Plan:
     """One run. Seconds are those of one load."""
 
     # On a disk, and open to the servers' user; /tmp may be memory, where fsync costs nothing.
-    folder: Path = Path("/var/tmp")  # noqa: S108 - a private folder is made in it
+    folder: Path = Path("/var/tmp")  # noqa: S108 - a private folder is made in it  # nosec B108
     rounds: int = 5
     seconds: int = 6
     connections: int = 64

@@ -9,7 +9,7 @@ import contextlib
 import ctypes
 import os
 import signal
-import subprocess
+import subprocess  # nosec B404
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -44,7 +44,7 @@ class Program:
 
     def start(self) -> "subprocess.Popen[bytes]":
         with self.log.open("ab") as log:
-            return subprocess.Popen(
+            return subprocess.Popen(  # nosec B603  # noqa: S603
                 self.command,
                 cwd=self.folder,
                 env=self.environment,

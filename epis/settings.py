@@ -61,6 +61,15 @@ def _each_is_a_word(words: list[str]) -> None:
         raise ValidationError("Not names with a comma, and no blank, between them.")
 
 
+def _is_no_known_key(key: str) -> None:
+    """Whoever has the key can sign what epis believes: cursors, and codes for passwords."""
+    if HTTPS and (key.startswith(KEYS_FOR_TRYING) or len(set(key)) < FEWEST_CHARACTERS):
+        raise ValidationError("Not random: everybody knows it, or can guess it.")
+
+
+KEYS_FOR_TRYING = ("for-trying-only", "django-insecure-")
+FEWEST_CHARACTERS = 5
+
 # Not console://, which would write codes into the log. With submission:// over TLS.
 MAIL_SCHEMES = ("smtp://", "submission://", "file://")
 
@@ -87,12 +96,14 @@ SERVERS_ARE_NAMED = any(
     env.str(variable, default="") for variable in [*DATABASE_URL_OF.values(), "BROKER_URL"]
 )
 
+HTTPS = env.bool("HTTPS", default=SERVERS_ARE_NAMED)
+
 named_databases: dict[str, dict[str, Any]] = {}
 if SERVERS_ARE_NAMED:
     for alias, variable in DATABASE_URL_OF.items():
         named_databases[alias] = env.database_url(variable, others=named_databases.values())
     BROKER_URL = env.str("BROKER_URL", validate=broker_address)
-    SECRET_KEY = env.str("SECRET_KEY", validate=validate.Length(min=50))
+    SECRET_KEY = env.str("SECRET_KEY", validate=[validate.Length(min=50), _is_no_known_key])
     ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", validate=some_words)
 else:
     locations = Locations(EPIS_DATA)
@@ -106,7 +117,6 @@ else:
 # --- how it runs ----------------------------------------------------------------------
 
 DEBUG = env.bool("DEBUG", default=False)
-HTTPS = env.bool("HTTPS", default=SERVERS_ARE_NAMED)
 WEB_WORKERS = env.int("WEB_WORKERS", default=2, validate=validate.Range(min=1))
 WEB_THREADS = env.int("WEB_THREADS", default=16, validate=validate.Range(min=1))
 COUNTER_LANES = env.int("COUNTER_LANES", default=1, validate=validate.Range(min=1, max=64))
@@ -294,7 +304,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": [
         "rest_framework.renderers.JSONRenderer",
-        "rest_framework.renderers.BrowsableAPIRenderer",
+        "epis.api.pages.BrowsablePages",
     ],
     "DEFAULT_PARSER_CLASSES": [
         "kit.api.bodies.BoundedJSONParser",
@@ -319,6 +329,7 @@ SPECTACULAR_SETTINGS = {
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "epis.api.schema.describe_problems",
+        "epis.api.schema.show_examples",
     ],
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
@@ -345,7 +356,10 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {
-        "line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"},
+        "line": {
+            "()": "epis.logs.Discreet",
+            "fmt": "%(asctime)s %(levelname)s %(name)s %(message)s",
+        },
     },
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},

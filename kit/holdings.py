@@ -122,7 +122,7 @@ class Holdings:
             with connections[self.alias].cursor() as cursor:
                 table = self.owners._meta.db_table
                 cursor.execute(
-                    f"SELECT tombstoned_at IS NULL FROM {table} WHERE id = %s FOR KEY SHARE",
+                    f"SELECT tombstoned_at IS NULL FROM {table} WHERE id = %s FOR KEY SHARE",  # nosec B608
                     [owner_id],
                 )
                 row = cursor.fetchone()
@@ -141,7 +141,7 @@ class Holdings:
             return
         model, setting = self.limited
         most: int = getattr(settings, setting)
-        if random.random() * (most // NOTICED_WITHIN) > rows:  # noqa: S311 - no secret
+        if random.random() * (most // NOTICED_WITHIN) > rows:  # noqa: S311 - no secret  # nosec B311
             return
         theirs = model._default_manager.filter(owner=owner_id)[: most + 1]
         if theirs.count() + rows > most:
@@ -200,7 +200,7 @@ class Holdings:
                     ORDER BY id -- as everybody who locks several
                     ON CONFLICT (id) DO UPDATE SET username = EXCLUDED.username
                     WHERE owner.tombstoned_at IS NULL AND owner.username <> EXCLUDED.username
-                    """,
+                    """,  # nosec B608
                     [[p.id for p in people], [p.username for p in people]],
                 )
 
@@ -269,7 +269,7 @@ class Holdings:
                                      ELSE owner.purged_at END
                 FROM unnest(%s::uuid[], %s::bigint[]) AS gone (id, rows)
                 WHERE owner.id = gone.id
-                """,
+                """,  # nosec B608
                 [finished, list(owner_ids), [deleted.get(each, 0) for each in owner_ids]],
             )
 

@@ -63,37 +63,37 @@ def _of_owners(table: str, owner: str) -> Statements:
     return Statements(
         owners_of_rows=f"""
             SELECT {owner} AS owner_id FROM {table} WHERE {owner} = ANY(%(owners)s::uuid[])
-        """,
+        """,  # nosec B608
         delete_all=f"""
             DELETE FROM {table} WHERE {owner} = ANY(%(owners)s::uuid[])
             RETURNING {owner} AS owner_id
-        """,
+        """,  # nosec B608
         find_end=f"""
             SELECT {owner}, id FROM {table} WHERE {owner} = %(owner)s AND id > %(after)s
             ORDER BY id OFFSET %(rows)s - 1 LIMIT 1
-        """,
+        """,  # nosec B608
         delete_range=f"""
             DELETE FROM {table}
             WHERE {owner} = %(owner)s AND id > %(after)s AND id <= %(last)s
-        """,
+        """,  # nosec B608
     )
 
 
 def _of_parents(table: str, parent: str, parents: str, owner: str) -> Statements:
     """For one whose rows point to a row of `parents`, which points to the owner."""
     theirs = (
-        f"SELECT id, {owner} AS owner_id FROM {parents} WHERE {owner} = ANY(%(owners)s::uuid[])"
+        f"SELECT id, {owner} AS owner_id FROM {parents} WHERE {owner} = ANY(%(owners)s::uuid[])"  # nosec B608
     )
     return Statements(
         owners_of_rows=f"""
             SELECT parent.owner_id FROM ({theirs}) AS parent
             JOIN {table} AS held ON held.{parent} = parent.id
-        """,
+        """,  # nosec B608
         delete_all=f"""
             DELETE FROM {table} AS held USING ({theirs}) AS parent
             WHERE held.{parent} = parent.id
             RETURNING parent.owner_id
-        """,
+        """,  # nosec B608
         find_end=f"""
             SELECT parent.id, held.id
             FROM (SELECT id FROM {parents} WHERE {owner} = %(owner)s AND id >= %(parent)s
@@ -106,7 +106,7 @@ def _of_parents(table: str, parent: str, parents: str, owner: str) -> Statements
                 LIMIT %(rows)s
             ) AS held
             OFFSET %(rows)s - 1 LIMIT 1
-        """,
+        """,  # nosec B608
         delete_range=f"""
             DELETE FROM {table} AS held USING {parents} AS parent
             WHERE parent.{owner} = %(owner)s AND held.{parent} = parent.id
@@ -114,7 +114,7 @@ def _of_parents(table: str, parent: str, parents: str, owner: str) -> Statements
               AND held.id > CASE WHEN parent.id = %(parent)s THEN %(after)s ELSE %(lowest)s END
               AND held.id <= CASE WHEN parent.id = %(last_parent)s
                                   THEN %(last)s ELSE %(highest)s END
-        """,
+        """,  # nosec B608
     )
 
 
@@ -142,7 +142,7 @@ class Table:
                 f"""
                 WITH gone AS ({self.statements.delete_all})
                 SELECT owner_id, count(*) FROM gone GROUP BY owner_id
-                """,
+                """,  # nosec B608
                 {"owners": list(owner_ids)},
             )
             return dict(cursor.fetchall())
@@ -193,7 +193,7 @@ def count_rows(
     each = " UNION ALL ".join(table.statements.owners_of_rows for table in tables)
     with connections[alias].cursor() as cursor:
         cursor.execute(
-            f"/* {plan} */ SELECT owner_id, count(*) FROM ({each}) AS row GROUP BY owner_id",
+            f"/* {plan} */ SELECT owner_id, count(*) FROM ({each}) AS row GROUP BY owner_id",  # nosec B608
             {"owners": list(owner_ids)},
         )
         return dict.fromkeys(owner_ids, 0) | dict(cursor.fetchall())

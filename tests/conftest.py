@@ -1,12 +1,16 @@
 """Fixtures that every test may use."""
 
+import logging
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from functools import partial
 from typing import Any
 
 import pytest
+from django.test import Client
 
+from tests.conforming import complaints
+from tests.planted import Overhearing
 from tests.racing import in_thread, join
 
 Start = Callable[..., Future[Any]]
@@ -23,6 +27,39 @@ def start() -> Iterator[Start]:
 
     yield start_one
     join(started)
+
+
+@pytest.fixture(scope="session")
+def log_of_the_run() -> Iterator[Overhearing]:
+    overhearing = Overhearing()
+    logging.getLogger().addHandler(overhearing)
+    yield overhearing
+    logging.getLogger().removeHandler(overhearing)
+
+
+@pytest.fixture(autouse=True)
+def no_secret_is_logged(log_of_the_run: Overhearing) -> Iterator[None]:
+    """Of any test. All passwords, tokens and addresses of mail in tests are planted ones."""
+    yield
+    told, log_of_the_run.told = log_of_the_run.told, []
+    assert told == []
+
+
+@pytest.fixture(scope="session", autouse=True)
+def every_answer_is_what_the_schema_says() -> Iterator[None]:
+    """Of the API to the test client, in any test."""
+    with pytest.MonkeyPatch.context() as patch:
+        ask = Client.request
+
+        def ask_and_compare(client: Client, **request: Any) -> Any:
+            response = ask(client, **request)
+            wrong = list(complaints(response))
+            asked = f"{request.get('REQUEST_METHOD', 'GET')} {request.get('PATH_INFO')}"
+            assert wrong == [], f"{asked}: {response.status_code}"
+            return response
+
+        patch.setattr(Client, "request", ask_and_compare)
+        yield
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ NAMED_SERVERS = {
     "TODOS_DATABASE_URL": "postgres://nobody@127.0.0.1:1/todos",
     "COUNTER_DATABASE_URL": "postgres://nobody@127.0.0.1:1/counter",
     "BROKER_URL": "redis://127.0.0.1:1/0",
-    "SECRET_KEY": "x" * 50,
+    "SECRET_KEY": "0123456789" * 5,
     "ALLOWED_HOSTS": "epis.invalid",
 }
 

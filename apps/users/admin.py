@@ -225,11 +225,12 @@ class SessionAdmin(AboutUser):
     def has_view_permission(self, request: HttpRequest, obj: Session | None = None) -> bool:
         return bool(request.user.is_active and getattr(request.user, "is_superuser", False))
 
-    @admin.action(description="End selected sessions")
+    @admin.action(description="End selected sessions, but not this one")
     def end(self, request: HttpRequest, queryset: QuerySet[Session]) -> None:
-        for session in queryset:
+        others = queryset.exclude(session_key=request.session.session_key)
+        for session in others:
             end_session(session_key=session.session_key)
-        self.message_user(request, f"Ended: {len(queryset)}.", messages.SUCCESS)
+        self.message_user(request, f"Ended: {len(others)}.", messages.SUCCESS)
 
 
 @admin.register(UserChange)

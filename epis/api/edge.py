@@ -16,10 +16,23 @@ from epis.api.problems import Problem, ProblemRenderer, problem_of
 from kit.errors import Refusal
 
 ENDED_EARLY = "The body ended before it was complete."
+# What a page may load and do: what comes from here, and nothing that is written into it.
+PAGE = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
+    "img-src 'self' data:; font-src 'self'; connect-src 'self'; form-action 'self'; "
+    "base-uri 'none'; frame-ancestors 'none'",
+    "Permissions-Policy": "camera=(), display-capture=(), geolocation=(), microphone=(), "
+    "payment=(), usb=()",
+}
+# Whatever else there is may do nothing, should a browser be made to take it for a page.
+NO_PAGE = {"Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'"}
 
 
 class Edge:
     """Middleware: turns away bodies too large or cut off, and gives every error a body.
+
+    It also says what a browser may do with an answer, and that nobody is to keep it: what is
+    told here is somebody's. With an ETag it may be kept by whoever got it, and asked for again.
 
     Django holds `DATA_UPLOAD_MAX_MEMORY_SIZE` against all but uploaded files, which it
     would write to disk, whoever sends them; here only an import takes any, once it is known
@@ -30,6 +43,16 @@ class Edge:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        response = self.answer(request)
+        headers = response.headers
+        is_page = headers.get("Content-Type", "").startswith("text/html")
+        for name, value in (PAGE if is_page else NO_PAGE).items():
+            headers[name] = value
+        if "Cache-Control" not in headers:
+            headers["Cache-Control"] = "private, no-cache" if "ETag" in headers else "no-store"
+        return response
+
+    def answer(self, request: HttpRequest) -> HttpResponseBase:
         length = request.META.get("CONTENT_LENGTH") or "0"
         most = settings.LARGE_BODIES.get(request.path, settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
         if length.isdecimal() and int(length) > most:

@@ -39,6 +39,7 @@ class Root(APIView):
 
 
 class SignIn(LoginView):
+    http_method_names = ["get", "head", "post", "options"]
     template_name = "epis/sign_in.html"
 
 

@@ -6,6 +6,7 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.plumbing import build_bearer_security_scheme_object
 
+from epis.api.examples import EXAMPLES
 from epis.api.problems import ProblemRenderer
 
 FIELD_ERROR = {
@@ -59,4 +60,14 @@ def describe_problems(
     for path in result["paths"].values():
         for operation in path.values():
             operation["responses"]["default"] = {"$ref": "#/components/responses/Problem"}
+    return result
+
+
+def show_examples(
+    result: dict[str, Any], generator: Any, request: Any, public: bool
+) -> dict[str, Any]:
+    """Postprocessing hook: what each kind of body may look like."""
+    schemas = result["components"]["schemas"]
+    for name, example in EXAMPLES.items():
+        schemas[name]["example"] = example
     return result

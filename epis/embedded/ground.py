@@ -10,7 +10,7 @@ import os
 import pwd
 import shutil
 import stat
-import subprocess
+import subprocess  # nosec B404
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -49,7 +49,7 @@ def _create_system_user(*, last_try: bool) -> None:
     command = ["useradd", "--system", "--no-create-home", "--home-dir", "/nonexistent"]
     command += ["--shell", "/usr/sbin/nologin", SYSTEM_USER]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, check=False)  # nosec B603  # noqa: S603
     except FileNotFoundError as error:
         raise CannotStart(
             f"PostgreSQL refuses to run as root, and there is no `useradd` to make the user "
@@ -113,7 +113,7 @@ def _package(distribution: str) -> Path:
 
 def _can_run(program: Path, account: Account | None) -> bool:
     try:
-        subprocess.run(
+        subprocess.run(  # nosec B603  # noqa: S603
             [program, "--version"],
             check=True,
             cwd="/",

@@ -77,7 +77,7 @@ class Locations:
         if len(longest) <= SOCKET_PATH_LIMIT and PLAIN_PATH.fullmatch(str(beside)):
             return beside
         # Not tempfile.gettempdir(): TMPDIR may differ from one terminal to the next.
-        return Path("/tmp") / f"epis-{self._digest}"  # noqa: S108 - made private, or refused
+        return Path("/tmp") / f"epis-{self._digest}"  # noqa: S108 - made private, or refused  # nosec B108
 
 
 def create_passable(folder: Path) -> None:

@@ -3,7 +3,7 @@
 import os
 import shutil
 import signal
-import subprocess
+import subprocess  # nosec B404
 import sys
 from collections.abc import Collection
 from pathlib import Path
@@ -142,7 +142,7 @@ class Postgres:
             raise CannotStart(f"an earlier initdb is still at work in {aside}")
         shutil.rmtree(aside, ignore_errors=True)
         private_folder(aside, account)
-        done = subprocess.run(
+        done = subprocess.run(  # nosec B603  # noqa: S603
             [binaries / "initdb", "--pgdata", aside, *self._initdb_options],
             cwd=aside,
             env=CLEAN_ENVIRONMENT,

@@ -1,7 +1,7 @@
 """One part of epis through all its lives: started, ended, restarted after a pause."""
 
 import signal
-import subprocess
+import subprocess  # nosec B404
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field

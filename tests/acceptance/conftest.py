@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.running import Running, epis_up
+from tests.planted import secrets_in
 
 
 @pytest.fixture(scope="package")
@@ -17,5 +18,8 @@ def epis() -> Iterator[Running]:
     try:
         with epis_up(folder / "data", folder / "up.log") as running:
             yield running
+        logs = "".join(log.read_text() for log in (folder / "data" / "log").iterdir())
+        assert "ready" in logs
+        assert secrets_in(logs) == []
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -33,6 +33,7 @@ class CounterSerializer(serializers.ModelSerializer[Counter]):
     pending = PendingSerializer(
         source="*",
         read_only=True,
+        allow_null=True,
         help_text="Accepted, and not yet part of `value`. Null for a moment of the past.",
     )
 

@@ -83,9 +83,10 @@ class OldTokenDoesNoHarm(APIView):
                 raise
 
 
-class AnyoneMayPost(OldTokenDoesNoHarm):
+class AnyoneMayCreate(OldTokenDoesNoHarm):
     def get_permissions(self) -> Any:
-        return [AllowAny()] if self.request.method == "POST" else super().get_permissions()
+        is_new = getattr(self, "action", None) == "create"
+        return [AllowAny()] if is_new else super().get_permissions()
 
 
 @extend_schema(tags=["Signing in"])
@@ -94,7 +95,7 @@ class AnyoneMayPost(OldTokenDoesNoHarm):
     retrieve=extend_schema(summary="One of your tokens, without its secret"),
 )
 class TokenViewSet(
-    AnyoneMayPost, mixins.ListModelMixin, mixins.RetrieveModelMixin, GenericViewSet[Token]
+    AnyoneMayCreate, mixins.ListModelMixin, mixins.RetrieveModelMixin, GenericViewSet[Token]
 ):
     """Your bearer tokens. A secret is shown once, when its token is made, and kept as a hash."""
 
@@ -185,6 +186,7 @@ class NewPasswordView(OldTokenDoesNoHarm):
     permission_classes = [AllowAny]
 
     @extend_schema(
+        operation_id="auth_reset_code_retrieve",
         tags=["Signing in"],
         summary="Whether a code from a mail is good",
         responses=ResetCodeSerializer,
@@ -194,6 +196,7 @@ class NewPasswordView(OldTokenDoesNoHarm):
         return Response({"valid": find_user_with_code(user_id, code) is not None})
 
     @extend_schema(
+        operation_id="auth_reset_code_use",
         tags=["Signing in"],
         summary="Set a new password with a code",
         request=NewPasswordSerializer,
@@ -231,7 +234,7 @@ DELETION_LOCATION = OpenApiParameter(
     partial_update=extend_schema(summary="Change some of an account"),
 )
 class UserViewSet(
-    AnyoneMayPost,
+    AnyoneMayCreate,
     mixins.CreateModelMixin,
     mixins.ListModelMixin,
     mixins.RetrieveModelMixin,
@@ -310,8 +313,8 @@ class UserViewSet(
         """
         given = PasswordChangeSerializer(data=request.data)
         given.is_valid(raise_exception=True)
-        user, token = request.user, request.auth
-        assert isinstance(user, User)  # noqa: S101 - whom the permissions let in
+        user = get_user(viewer_of(request).user_id, viewer_of(request))
+        token = request.auth
         change_password(
             request=request._request,
             user=user,

@@ -51,7 +51,7 @@ class Command(BaseCommand):
         for name in tqdm(names, unit=" users", disable=None, leave=False):
             if users.find_user_id(name) is None:
                 email = f"{name}@example.org"
-                chance = random.Random(f"{options['seed']} {name}")  # noqa: S311  (no secret)
+                chance = random.Random(f"{options['seed']} {name}")  # noqa: S311  (no secret)  # nosec B311
                 user_id = users.open_account(
                     username=name, password=options["password"], email=email
                 )

@@ -1,0 +1,151 @@
+"""The admin, in a browser: every list is searched, filtered and opened, and every action run."""
+
+from django.contrib import admin
+from django.contrib.auth import SESSION_KEY
+from django.urls import reverse
+from django.utils import timezone
+from playwright.sync_api import Page, expect
+
+from apps.counter import public as counter
+from apps.counter.models import Pending
+from apps.todos.models import Todo
+from apps.users.models import Deletion, Token, User
+from apps.users.operations.deletions import request_deletion
+from apps.users.sessions import SessionStore
+from tests.browser.conftest import sign_in
+from tests.people import Citizen, settle
+
+LISTS = [f"{model._meta.app_label}_{model._meta.model_name}" for model in admin.site._registry]
+
+
+class TestLists:
+    def test_open_are_searched_and_filtered_and_lead_to_their_rows(
+        self, page: Page, ada: Citizen
+    ) -> None:
+        settle("bob", rows=2)
+        request_deletion(user_id=settle("eve", rows=2).id)
+        User.objects.get(username="bob").tokens.create(digest=b"1" * 32, name="laptop")
+        sign_in(page, "/admin/")
+
+        for name in LISTS:
+            page.goto(reverse(f"admin:{name}_changelist"))
+            expect(page.locator("#changelist")).to_be_visible()
+            if page.locator("#searchbar").count():
+                page.fill("#searchbar", "nothing like it")
+                page.click('#changelist-search [type="submit"]')
+                expect(page.locator("#changelist")).to_be_visible()
+                page.goto(reverse(f"admin:{name}_changelist"))
+            for href in filter_links(page):
+                page.goto(f"{reverse(f'admin:{name}_changelist')}{href}")
+                expect(page.locator("#changelist")).to_be_visible()
+            page.goto(reverse(f"admin:{name}_changelist"))
+            row = page.locator("#result_list tbody th a").first
+            if row.count():
+                row.click()
+                expect(page.locator("#content h1, #content h2").first).to_be_visible()
+
+
+def filter_links(page: Page) -> list[str]:
+    """One link of each filter: the last, which narrows."""
+    filters = page.locator("#changelist-filter details")
+    links = [filters.nth(at).locator("li a").last for at in range(filters.count())]
+    return [href for link in links if (href := link.get_attribute("href"))]
+
+
+def run_action(page: Page, model: str, action: str) -> None:
+    page.goto(reverse(f"admin:{model}_changelist"))
+    page.locator("#action-toggle").check()
+    page.select_option("[name=action]", action)
+    page.click('[name="index"]')
+    page.wait_for_load_state()
+
+
+class TestActions:
+    def test_all_do_what_they_say(self, page: Page, ada: Citizen) -> None:
+        sign_in(page, "/admin/")
+        self.revoke_tokens(page)
+        self.end_sessions(page, ada)
+        self.retry_increments(page, ada)
+        self.delete_users(page)
+        self.steer_deletions(page)
+
+    def revoke_tokens(self, page: Page) -> None:
+        User.objects.get().tokens.create(digest=b"1" * 32)
+
+        run_action(page, "users_token", "revoke")
+
+        expect(page.locator(".messagelist")).to_contain_text("Revoked: 1.")
+        assert not Token.objects.exists()
+
+    def end_sessions(self, page: Page, ada: Citizen) -> None:
+        elsewhere = SessionStore()
+        elsewhere[SESSION_KEY] = str(ada.id)
+        elsewhere.create()
+
+        run_action(page, "users_session", "end")
+
+        expect(page.locator(".messagelist .success")).to_contain_text("Ended: 1.")
+        assert not elsewhere.exists(elsewhere.session_key)
+
+    def retry_increments(self, page: Page, ada: Citizen) -> None:
+        counter.increment(counter_id=ada.counter_id, owner_id=ada.id)
+        Pending.objects.update(set_aside_at=timezone.now(), reason="planted")
+
+        run_action(page, "counter_pending", "try_again")
+
+        expect(page.locator(".messagelist .success")).to_be_visible()
+        assert Pending.objects.get().set_aside_at is None
+
+    def delete_users(self, page: Page) -> None:
+        settle("bob", rows=2)
+        page.goto(f"{reverse('admin:users_user_changelist')}?q=bob")
+        page.locator("#action-toggle").check()
+        page.select_option("[name=action]", "delete_selected")
+        page.click('[name="index"]')
+        page.click('#content [type="submit"]')
+
+        expect(page.locator(".messagelist")).to_contain_text("Closed at once: 1.")
+
+    def steer_deletions(self, page: Page) -> None:
+        Deletion.objects.update(state=Deletion.State.RUNNING)
+
+        for action, state in {"pause": "paused", "resume": "running"}.items():
+            run_action(page, "users_deletion", action)
+            expect(page.locator(".messagelist")).to_contain_text(f"is {state}")
+        run_action(page, "users_deletion", "cancel")
+        expect(page.locator(".messagelist .error")).to_contain_text("does not allow this")
+        run_action(page, "users_deletion", "verify")
+        expect(page.locator(".messagelist")).to_contain_text("Not done yet: 1.")
+
+
+class TestEditing:
+    def test_changes_a_todo_and_adds_a_user_and_sets_a_password(
+        self, page: Page, ada: Citizen
+    ) -> None:
+        sign_in(page, "/admin/")
+        todo = Todo.objects.filter(owner=ada.id).first()
+        assert todo is not None
+        page.goto(reverse("admin:todos_todo_change", args=[todo.id]))
+        page.fill("[name=title]", "by an operator")
+        page.click("[name=_save]")
+
+        expect(page.locator(".messagelist .success")).to_be_visible()
+        todo.refresh_from_db()
+        assert todo.title == "by an operator"
+
+        page.goto(reverse("admin:users_user_add"))
+        page.fill("[name=username]", "grace")
+        page.fill("[name=password1]", "a long pass phrase")
+        page.fill("[name=password2]", "a long pass phrase")
+        page.click("[name=_save]")
+        expect(page.locator(".messagelist .success")).to_be_visible()
+        grace = User.objects.get(username="grace")
+
+        page.goto(reverse("admin:auth_user_password_change", args=[grace.id]))
+        page.fill("[name=password1]", "another long pass phrase")
+        page.fill("[name=password2]", "another long pass phrase")
+        page.click("[name=set-password]")
+
+        expect(page.locator(".messagelist .success")).to_be_visible()
+        grace.refresh_from_db()
+        assert grace.check_password("another long pass phrase")

@@ -1,0 +1,49 @@
+"""What lets somebody in, or says who it was, is in no log line, whoever logs it."""
+
+import logging
+
+import pytest
+
+from epis.logs import UNSAID, Discreet
+from tests.planted import Overhearing, secrets_in
+
+TOKEN = "epis_" + "a" * 43
+
+
+def line(message: str, *values: object, error: BaseException | None = None) -> str:
+    caught = (type(error), error, None) if error else None
+    record = logging.LogRecord("any", logging.ERROR, "", 1, message, values, caught)
+    return Discreet("%(levelname)s %(message)s").format(record)
+
+
+class TestLine:
+    @pytest.mark.parametrize(
+        ("said", "secret"),
+        [
+            (TOKEN, TOKEN),
+            ("Authorization: Bearer abc.def.ghi", "abc"),
+            ("sessionid=4mnzk1p9xq; csrftoken=x", "4mnzk1p9xq"),
+            ("postgres://epis:hunter2@db.example.org:5432/epis", "hunter2"),
+            ("/api/auth/password-reset/0190-7000/d2x-0f3a/", "d2x-0f3a"),
+            ("ada.lovelace+spam@mail.example.com", "lovelace"),
+        ],
+    )
+    def test_does_not_say(self, said: str, secret: str) -> None:
+        for told in (line("Bad: %s", said), line("Bad", error=ValueError(said))):
+            assert UNSAID in told
+            assert secret not in told
+
+    def test_says_all_the_rest(self) -> None:
+        assert line("Not Found: %s", "/api/todos/1/") == "ERROR Not Found: /api/todos/1/"
+
+
+class TestOverhearing:
+    @pytest.mark.parametrize("planted", [TOKEN, "ada@example.com", "a long pass phrase"])
+    def test_would_notice(self, planted: str) -> None:
+        assert secrets_in(f"before\nsaid: {planted}\nafter") == [f"said: {planted}"]
+
+    def test_hears_what_is_logged_in_a_test(self, log_of_the_run: Overhearing) -> None:
+        logging.getLogger("somewhere").error("the password is %s", "a long pass phrase")
+
+        assert log_of_the_run.told == ["somewhere the password is a long pass phrase"]
+        log_of_the_run.told.clear()
