@@ -4,6 +4,7 @@ Every way in by password ends here (the API, the sign-in page, the admin), so he
 tries are counted.
 """
 
+import logging
 from typing import Any
 
 from django.contrib.auth.backends import ModelBackend
@@ -14,6 +15,8 @@ from django.http import HttpRequest
 from apps.users.addresses import address_of
 from apps.users.models import User
 from apps.users.operations.signing_in import count_sign_in_try, remember_address
+
+logger = logging.getLogger(__name__)
 
 
 class OpenAccounts(ModelBackend):
@@ -32,7 +35,10 @@ class OpenAccounts(ModelBackend):
         count_sign_in_try(username=username, address=address)
         user = super().authenticate(request, username=username, password=password)
         if not isinstance(user, User):
+            # Not the name: some type their password there.
+            logger.warning("A sign-in from %s was refused", address or "here")
             return None
+        logger.info("User %s signed in from %s", user.id, address or "here")
         remember_address(user_id=user.id, address=address)
         return user
 

@@ -16,6 +16,7 @@ from epis.api.problems import Problem, ProblemRenderer, problem_of
 from kit.errors import Refusal
 
 ENDED_EARLY = "The body ended before it was complete."
+PAGE_TYPE = "text/html; charset=utf-8"
 # What a page may load and do: what comes from here, and nothing that is written into it.
 PAGE = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
@@ -91,7 +92,7 @@ def tell(request: HttpRequest, problem: Problem) -> HttpResponse:
     offered = [ProblemRenderer.media_type, "application/json", "text/html"]
     content: str | bytes
     if request.get_preferred_type(offered) == "text/html":
-        content, media_type = render_to_string("epis/problem.html", body), "text/html"
+        content, media_type = render_to_string("epis/problem.html", body), PAGE_TYPE
     else:
         content, media_type = ProblemRenderer().render(body), ProblemRenderer.media_type
     return HttpResponse(

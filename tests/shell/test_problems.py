@@ -168,7 +168,7 @@ class TestUnknownAddress:
         response = client.get("/api/nothing/", headers=BROWSER)
 
         assert response.status_code == 404
-        assert response["Content-Type"] == "text/html"
+        assert response["Content-Type"] == "text/html; charset=utf-8"
         assert "There is nothing at this address." in response.text
 
 

@@ -26,7 +26,8 @@ CONFIGURED = """
 from django.conf import settings as s
 import json
 print(json.dumps([s.DEBUG, s.SESSION_COOKIE_SECURE, s.SESSION_COOKIE_HTTPONLY,
-                  s.SESSION_COOKIE_SAMESITE, s.CSRF_COOKIE_SECURE, s.PROXIES]))
+                  s.SESSION_COOKIE_SAMESITE, s.CSRF_COOKIE_SECURE, s.PROXIES,
+                  s.SESSION_COOKIE_NAME]))
 """
 
 
@@ -53,7 +54,7 @@ class TestProduction:
     def test_sends_cookies_over_https_only(self, answers: Any) -> None:
         _, _, cookies = answers["secure"]
 
-        assert cookies["csrftoken"] == [True, False, "Lax"]  # read by the pages' own scripts
+        assert cookies["__Host-csrftoken"] == [True, False, "Lax"]  # read by the pages' own scripts
 
     def test_answers_to_no_other_name(self, answers: Any) -> None:
         assert answers["elsewhere"][0] == 400
@@ -61,7 +62,7 @@ class TestProduction:
     def test_shows_no_errors_and_keeps_sessions_from_scripts(self) -> None:
         done = run("-c", CONFIGURED, **NAMED_SERVERS, DJANGO_SETTINGS_MODULE="epis.settings")
 
-        assert json.loads(done.stdout) == [False, True, True, "Lax", True, 1]
+        assert json.loads(done.stdout) == [*[False, True, True, "Lax", True, 1, "__Host-sessionid"]]
 
     @pytest.mark.parametrize(
         "key",

@@ -65,12 +65,13 @@ class TestSigningIn:
         seen_in = client.get("/api/users/me/")
         asked = client.get("/api/auth/logout/")
         still_in = client.get("/api/users/me/")
-        client.post("/api/auth/logout/")
+        signed_out = client.post("/api/auth/logout/")
         seen_out = client.get("/api/users/me/")
 
         assert signed_in["Location"] == "/api/users/me/"
         assert (asked.status_code, seen_in.status_code, still_in.status_code) == (200, 200, 200)
         assert seen_out.status_code == 401
+        assert signed_out["Clear-Site-Data"] == '"cache", "storage"'
 
     def test_leads_nowhere_outside(self, client: Client, ada: User) -> None:
         form = {"username": "ada", "password": PASSWORD, "next": "https://evil.example/"}

@@ -73,6 +73,18 @@ class TestSignIn:
         assert part not in row
         assert part.encode().hex() not in row
 
+    def test_is_logged_by_the_id_and_the_address_and_without_what_was_typed(
+        self, ada: User, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level("INFO", "apps.users.backends")
+
+        sign_in(address="192.0.2.7")
+        sign_in("my password by mistake", "wrong", address="192.0.2.8")
+
+        assert f"User {ada.id} signed in from 192.0.2.7" in caplog.text
+        assert "A sign-in from 192.0.2.8 was refused" in caplog.text
+        assert "mistake" not in caplog.text
+
     def test_takes_a_name_however_it_is_composed(self, ada: User) -> None:
         UserFactory.create(username="andré", password=PASSWORD)
 

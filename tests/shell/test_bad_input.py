@@ -1,0 +1,296 @@
+"""Bad requests to every route: each is refused by a problem, and nothing is done."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+from uuid import UUID
+
+import pytest
+from django.apps import apps
+from django.test import Client
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as some
+
+from apps.counter import public as counter
+from apps.users.models import Token, User
+from apps.users.operations.deletions import request_deletion
+from tests.clients import client_of, send_json
+from tests.factories import UserFactory
+from tests.people import EVERYWHERE
+
+pytestmark = pytest.mark.django_db(databases=EVERYWHERE)
+
+NUL, HALF = "a\0b", "a\ud800b"
+LONG = "x" * 100_000
+NOBODY = "01900000-0000-7000-8000-000000000000"
+PASSWORD = "a long pass phrase"
+
+# The addresses of the one who asks; the fields of each body; values that no field of it takes.
+TEXT: list[Any] = [None, 5, True, ["x"], {"x": 1}, NUL, HALF, LONG]
+NEEDED = [*TEXT, "", " "]
+NAMES = [*NEEDED, "a b", "a/b", "<b>", "x" * 151]
+MOMENTS = [5, True, [], "soon", "2031-02-30T00:00:00Z", "0001-01-01T00:00:00+14:00"]
+BODIES: dict[tuple[str, str], dict[str, list[Any]]] = {
+    ("POST", "/api/users/"): {
+        "username": NAMES,
+        "password": [*TEXT, "", "short", "1234567890123", "password123"],
+        "email": [*TEXT, "nobody", "a@b", "@example.com", f"{'x' * 250}@example.com"],
+    },
+    ("POST", "/api/user/create"): {"username": [None, "a b"], "password": [None, "short"]},
+    ("PATCH", "/api/users/{user}/"): {"username": NAMES, "email": [5, "nobody", NUL]},
+    ("PUT", "/api/users/{user}/"): {"username": [None, "", "a b", 5], "email": [[], "nobody"]},
+    ("POST", "/api/users/me/password/"): {
+        "password": [*TEXT, ""],
+        "new_password": [*TEXT, ""],
+        "keep_tokens": [None, "maybe", 2, [], {}],
+    },
+    ("POST", "/api/auth/tokens/"): {
+        "username": [*NEEDED, "x" * 151],
+        "password": [*TEXT, ""],
+        "name": [5, [], NUL, "x" * 101],
+        "expires_in": [0, -1, 1.5, True, "soon", 10**30, [1]],
+    },
+    ("POST", "/api/auth/password-reset/{user}/x-y/"): {"new_password": [*TEXT, ""]},
+    ("POST", "/api/todos/"): {
+        "title": [*NEEDED, "x" * 201],
+        "content": [None, 5, NUL, HALF],
+        "category": [None, 5, NUL, "x" * 65],
+        "tags": [None, "x", 5, {}, [None], [""], ["a", "a"], ["x" * 51], [NUL], ["x"] * 21],
+        "due_at": MOMENTS,
+        "completed": [None, "maybe", 2, []],
+        "visibility": [None, "", "secret", 5, []],
+    },
+    ("POST", "/api/todo/create"): {"title": [None, "", NUL]},
+    ("PATCH", "/api/todos/{todo}/"): {"title": [None, "", NUL, LONG], "due_at": MOMENTS},
+    ("PUT", "/api/todos/{todo}/"): {"title": [None, "", NUL], "version": [0, -1, "x", 1.5, None]},
+    ("POST", "/api/counters/"): {
+        "name": [*NEEDED, "x" * 201],
+        "description": [None, 5, NUL, HALF],
+        "visibility": [None, "", "secret", 5],
+    },
+    ("PATCH", "/api/counters/{counter}/"): {"name": NEEDED, "visibility": ["secret", None]},
+    ("POST", "/api/counters/{counter}/increments/"): {
+        "amount": [0, 1.5, "1", None, True, 10**9 + 1, -(10**9) - 1, 10**400, [], {}],
+        "key": [None, "", " ", "a b", "é", NUL, HALF, 5, [], "x" * 256],
+    },
+}
+GOOD: dict[str, Any] = {
+    "/api/users/": {"username": "newcomer", "password": PASSWORD},
+    "/api/user/create": {"username": "newcomer", "password": PASSWORD},
+    "/api/users/{user}/": {"username": "renamed"},
+    "/api/users/me/password/": {"password": PASSWORD, "new_password": "another long one"},
+    "/api/auth/tokens/": {"username": "ada", "password": PASSWORD},
+    "/api/todos/": {"title": "x"},
+    "/api/todo/create": {"title": "x"},
+    "/api/todos/{todo}/": {"title": "x"},
+    "/api/counters/": {"name": "x"},
+    "/api/counters/{counter}/": {},
+}
+# What else is wrong with a request: where it goes, in which query, with which status.
+ADDRESSES = [
+    *[("GET", f"/api/{kind}/{NOBODY}/", 404) for kind in ("users", "todos", "counters")],
+    *[("GET", f"/api/{kind}/{NOBODY}/", 404) for kind in ("deletions", "auth/tokens")],
+    *[("DELETE", f"/api/{kind}/{NOBODY}/", 404) for kind in ("users", "todos", "counters")],
+    *[("POST", f"/api/deletions/{NOBODY}/{to}/", 404) for to in ("cancel", "pause", "resume")],
+    *[("GET", f"/api/{kind}/x/", 404) for kind in ("users", "todos", "counters", "deletions")],
+    *[("GET", f"/api/todos/{at}/", 404) for at in ("1", "%00", "%ff", "..", "null", "-1")],
+    ("GET", f"/api/counters/{NOBODY}/increments/", 404),
+    ("POST", f"/api/counters/{NOBODY}/increments/", 404),
+    ("GET", f"/api/counters/{{counter}}/increments/{NOBODY}/", 404),
+    ("GET", "/api/counters/{counter}/increments/?state=lost", 400),
+    ("GET", "/api/counters/{counter}/increments/?key=%00", 400),
+    *[("GET", f"/api/counters/{{counter}}/?at={at}", 400) for at in ("", "soon", "2999-01-01T00Z")],
+    *[("GET", f"/api/{kind}/?page_size=0", 400) for kind in ("users", "todos", "counters")],
+    *[("GET", f"/api/{kind}/?cursor=x", 400) for kind in ("users", "todos", "auth/tokens")],
+    *[("GET", f"/api/todos/?{of}=soon", 400) for of in ("due_before", "created_after", "overdue")],
+    *[("GET", f"/api/todos/?{of}=%00", 400) for of in ("search", "tag", "category", "username")],
+    ("GET", "/api/todos/?ordering=password", 400),
+    ("PUT", "/api/counters/{counter}/", 405),
+    ("POST", "/api/users/me/", 405),
+    ("PATCH", "/api/auth/tokens/", 405),
+    ("DELETE", "/api/todos/", 405),
+    ("TRACE", "/api/todos/", 405),
+    ("GET", "/api/user/create", 405),
+]
+NO_JSON = [b"", b"{", b"[", b"null", b"5", b'"x"', b"[]", b"\xff\xfe{}", b'{"a": NaN}', b"{}x"]
+MEDIA_TYPES = ["text/plain", "application/xml", "text/csv", "x", "application/octet-stream"]
+POSTS = ["/api/users/", "/api/auth/tokens/", "/api/todos/", "/api/counters/"]
+
+
+@pytest.fixture
+def ada() -> User:
+    return UserFactory.create(username="ada", password=PASSWORD)
+
+
+@pytest.fixture
+def client(ada: User) -> Client:
+    return client_of(ada)
+
+
+@pytest.fixture
+def where(ada: User, client: Client) -> dict[str, Any]:
+    counter_id: UUID = counter.open_counter(owner_id=ada.id, name="tally")
+    todo = client.post("/api/todos/", {"title": "x"}).json()
+    request_deletion(user_id=UserFactory.create().id)
+    client.get("/api/users/me/")  # so that its token's last use is noted
+    return {"user": ada.id, "counter": counter_id, "todo": todo["id"]}
+
+
+def rows() -> dict[str, list[dict[str, Any]]]:
+    """Everything that there is, but for how often an address has tried to sign in."""
+    counted = {"users.SignInTries"}
+    models = [model for model in apps.get_models() if model._meta.label not in counted]
+    return {model._meta.label: list(model._default_manager.values()) for model in models}
+
+
+def refused(response: Any, *statuses: int) -> dict[str, Any]:
+    assert response.status_code in statuses, (response.status_code, response.content[:300])
+    assert response["Content-Type"] == "application/problem+json"
+    problem: dict[str, Any] = response.json()
+    assert problem["status"] == response.status_code
+    return problem
+
+
+def bad_bodies() -> Iterator[Any]:
+    for (method, route), fields in BODIES.items():
+        for name, values in fields.items():
+            for number, value in enumerate(values):
+                yield pytest.param(
+                    method, route, name, value, id=f"{method} {route} {name}-{number}"
+                )
+
+
+BAD_BODIES = list(bad_bodies())
+
+
+def test_there_are_many() -> None:
+    assert len(BAD_BODIES) + len(ADDRESSES) + len(NO_JSON) * 2 + len(MEDIA_TYPES) * 2 >= 150
+
+
+class TestBadField:
+    @pytest.mark.parametrize(("method", "route", "name", "value"), BAD_BODIES)
+    def test_is_refused_by_name_and_nothing_is_done(
+        self,
+        client: Client,
+        where: dict[str, Any],
+        method: str,
+        route: str,
+        name: str,
+        value: Any,
+    ) -> None:
+        before = rows()
+
+        body = {**GOOD.get(route, {}), name: value}
+        problem = refused(send_json(client, method, route.format(**where), body), 400)
+
+        fields = {error["field"].partition("[")[0] for error in problem["errors"]}
+        # Half a character is not JSON that can be read, so no field is at fault.
+        assert fields == ({""} if value == HALF else {name})
+        assert rows() == before
+
+
+class TestBadRequest:
+    @pytest.mark.parametrize(("method", "path", "status"), ADDRESSES)
+    def test_is_a_problem_and_nothing_is_done(
+        self, client: Client, where: dict[str, Any], method: str, path: str, status: int
+    ) -> None:
+        if "pause" in path or "resume" in path:
+            User.objects.filter(id=where["user"]).update(is_staff=True)
+        before = rows()
+
+        refused(client.generic(method, path.format(**where)), status)
+
+        assert rows() == before
+
+    @pytest.mark.parametrize("path", POSTS[1:3])
+    @pytest.mark.parametrize("body", NO_JSON)
+    def test_is_refused_where_its_body_is_no_object(
+        self, client: Client, where: dict[str, Any], path: str, body: bytes
+    ) -> None:
+        before = rows()
+
+        refused(client.generic("POST", path, body, content_type="application/json"), 400)
+
+        assert rows() == before
+
+    @pytest.mark.parametrize("path", POSTS[:2])
+    @pytest.mark.parametrize("media_type", MEDIA_TYPES)
+    def test_is_refused_in_what_is_not_read(
+        self, client: Client, where: dict[str, Any], path: str, media_type: str
+    ) -> None:
+        before = rows()
+
+        refused(client.generic("POST", path, b"{}", content_type=media_type), 415)
+
+        assert rows() == before
+
+    @pytest.mark.parametrize("path", ["/api/todos/", "/api/users/", "/api/counters/"])
+    def test_is_refused_where_nothing_that_is_accepted_is_made(
+        self, client: Client, where: dict[str, Any], path: str
+    ) -> None:
+        refused(client.get(path, headers={"Accept": "image/png"}), 406)
+
+    @pytest.mark.parametrize("charset", ["utf-7", "rot13", "utf-16", "nonsense", "\x00"])
+    def test_is_read_as_utf8_whatever_it_says_it_is(
+        self, client: Client, where: dict[str, Any], charset: str
+    ) -> None:
+        kind = f"application/json; charset={charset}"
+
+        response = client.generic("POST", "/api/todos/", b'{"title": "x"}', content_type=kind)
+
+        assert response.status_code in (201, 400, 415)
+
+    @pytest.mark.parametrize(
+        "secret", ["", "x", "Bearer", "Bearer ", "Bearer a b", "Basic eDp5", "Bearer \xff"]
+    )
+    def test_is_refused_with_what_lets_nobody_in(self, secret: str) -> None:
+        response = Client().get("/api/users/me/", headers={"Authorization": secret})
+
+        assert refused(response, 401)
+        assert response["WWW-Authenticate"] == "Bearer"
+
+
+anything = some.recursive(
+    some.none()
+    | some.booleans()
+    | some.integers()
+    | some.floats(allow_nan=False)
+    | some.text(max_size=30),
+    lambda each: some.lists(each, max_size=3) | some.dictionaries(some.text(max_size=5), each),
+    max_leaves=5,
+)
+
+
+class TestAnyField:
+    """Whatever a field is given, it is taken or refused, and never a fault of ours."""
+
+    @pytest.mark.parametrize(("method", "route"), BODIES)
+    def test_is_taken_or_refused(
+        self, client: Client, where: dict[str, Any], method: str, route: str
+    ) -> None:
+        fields = BODIES[method, route]
+        address = route.format(**where)
+        sent = some.fixed_dictionaries(
+            {}, optional={name: anything | some.sampled_from(fields[name]) for name in fields}
+        )
+
+        @given(body=sent)
+        @settings(
+            max_examples=25,
+            deadline=None,
+            database=None,
+            suppress_health_check=[HealthCheck.function_scoped_fixture],
+        )
+        def send(body: dict[str, Any]) -> None:
+            before = sum(map(len, rows().values()))
+
+            response = client.generic(
+                method, address, json.dumps(body), content_type="application/json"
+            )
+
+            if response.status_code >= 300:
+                refused(response, 400, 401, 409, 412, 422, 428, 429)
+                assert sum(map(len, rows().values())) == before
+
+        send()
+        assert Token.objects.filter(user_id=where["user"]).exists()
