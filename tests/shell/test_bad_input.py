@@ -7,6 +7,7 @@ from uuid import UUID
 
 import pytest
 from django.apps import apps
+from django.db import connections, router
 from django.test import Client
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
@@ -112,6 +113,10 @@ ADDRESSES = [
     ("TRACE", "/api/todos/", 405),
     ("GET", "/api/user/create", 405),
 ]
+SNAPSHOT = """
+    SELECT '{table}', count(*), md5(coalesce(string_agg(row::text, '' ORDER BY row::text), ''))
+    FROM {table} AS row
+"""
 NO_JSON = [b"", b"{", b"[", b"null", b"5", b'"x"', b"[]", b"\xff\xfe{}", b'{"a": NaN}', b"{}x"]
 MEDIA_TYPES = ["text/plain", "application/xml", "text/csv", "x", "application/octet-stream"]
 POSTS = ["/api/users/", "/api/auth/tokens/", "/api/todos/", "/api/counters/"]
@@ -136,11 +141,24 @@ def where(ada: User, client: Client) -> dict[str, Any]:
     return {"user": ada.id, "counter": counter_id, "todo": todo["id"]}
 
 
-def rows() -> dict[str, list[dict[str, Any]]]:
-    """Everything that there is, but for how often an address has tried to sign in."""
-    counted = {"users.SignInTries"}
-    models = [model for model in apps.get_models() if model._meta.label not in counted]
-    return {model._meta.label: list(model._default_manager.values()) for model in models}
+def rows() -> dict[str, tuple[int, str]]:
+    """Of each table how many rows there are, and a digest of them; one query for each database.
+
+    But for how often an address has tried to sign in.
+    """
+    found: dict[str, tuple[int, str]] = {}
+    for alias in EVERYWHERE:
+        owned = [model for model in apps.get_models() if router.allow_migrate_model(alias, model)]
+        tables = {model._meta.db_table for model in owned} - {"users_signintries"}
+        each = [SNAPSHOT.format(table=table) for table in sorted(tables)]
+        with connections[alias].cursor() as cursor:
+            cursor.execute(" UNION ALL ".join(each))
+            found |= {table: (number, digest) for table, number, digest in cursor.fetchall()}
+    return found
+
+
+def count(found: dict[str, tuple[int, str]]) -> int:
+    return sum(number for number, _ in found.values())
 
 
 def refused(response: Any, *statuses: int) -> dict[str, Any]:
@@ -230,7 +248,7 @@ class TestBadRequest:
     ) -> None:
         refused(client.get(path, headers={"Accept": "image/png"}), 406)
 
-    @pytest.mark.parametrize("charset", ["utf-7", "rot13", "utf-16", "nonsense", "\x00"])
+    @pytest.mark.parametrize("charset", ["utf-7", "rot13", "utf-16", "nonsense"])
     def test_is_read_as_utf8_whatever_it_says_it_is(
         self, client: Client, where: dict[str, Any], charset: str
     ) -> None:
@@ -276,13 +294,13 @@ class TestAnyField:
 
         @given(body=sent)
         @settings(
-            max_examples=25,
+            max_examples=15,
             deadline=None,
             database=None,
             suppress_health_check=[HealthCheck.function_scoped_fixture],
         )
         def send(body: dict[str, Any]) -> None:
-            before = sum(map(len, rows().values()))
+            before = count(rows())
 
             response = client.generic(
                 method, address, json.dumps(body), content_type="application/json"
@@ -290,7 +308,7 @@ class TestAnyField:
 
             if response.status_code >= 300:
                 refused(response, 400, 401, 409, 412, 422, 428, 429)
-                assert sum(map(len, rows().values())) == before
+                assert count(rows()) == before
 
         send()
         assert Token.objects.filter(user_id=where["user"]).exists()
