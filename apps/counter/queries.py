@@ -83,7 +83,7 @@ FROM counter_counter AS counter JOIN counter_owner AS owner ON owner.id = counte
      ) AS pending
 WHERE counter.id = %s AND counter.deleted_at IS NULL AND owner.tombstoned_at IS NULL
   AND (%s OR counter.owner_id = %s OR counter.visibility = 'public')
-"""  # noqa: S608 - of our own names only
+"""  # noqa: S608 - of our own names only  # nosec B608
 
 
 def get_counter(counter_id: UUID, viewer: Viewer) -> Counter:
