@@ -128,11 +128,13 @@ class Holdings:
                 row = cursor.fetchone()
             if row != (True,):
                 raise OwnerIsGone
-            self._refuse_too_many(owner_id, rows)
+            self.refuse_too_many(owner_id, rows)
             yield
 
-    def _refuse_too_many(self, owner_id: UUID, rows: int) -> None:
-        """Counting what there is takes long where there is much, so it is done now and then.
+    def refuse_too_many(self, owner_id: UUID, rows: int = 1) -> None:
+        """Raises TooMany for an owner who may not have so many rows more.
+
+        Counting what there is takes long where there is much, so it is done now and then.
 
         So often that about a thousandth more than allowed may be created before it is noticed,
         and by those who create at the same moment a few more.

@@ -45,7 +45,10 @@ def complaints(response: Any) -> Iterator[str]:
         return
     described = operation["responses"].get(status) or operation["responses"]["default"]
     content = resolved(described).get("content", {})
-    if not content:
+    if response.streaming:  # which can be read but once
+        if media_type not in content:
+            yield f"{media_type} is none of {', '.join(content)}"
+    elif not content:
         if response.content:
             yield "has a body that is not described"
     elif media_type not in content:

@@ -17,6 +17,7 @@ KINDS = [
     ("TODOS_PER_ACCOUNT", "/api/todos/", "title", Todo),
     ("COUNTERS_PER_ACCOUNT", "/api/counters/", "name", Counter),
 ]
+GONE = {Counter: 201, Todo: 409}  # what makes room when it is deleted: not what is in the trash
 
 
 @pytest.mark.parametrize(("setting", "path", "field", "model"), KINDS)
@@ -35,7 +36,7 @@ class TestLimit:
         assert other.post(path, {field: "first"}).status_code == 201
         gone = full.delete(told[0]["Location"])
         assert gone.status_code == 204
-        assert full.post(path, {field: "again"}).status_code == 201
+        assert full.post(path, {field: "again"}).status_code == GONE[model]
 
     def test_is_looked_at_now_and_then_where_it_is_high(
         self,
@@ -59,3 +60,21 @@ class TestLimit:
         seen = client.post(path, {field: "seen"})
 
         assert (unseen.status_code, seen.status_code) == (201, 409)
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/api/todos/bulk/", {"create": [{"title": "a"}, {"title": "b"}]}),
+        ("/api/todos/import/", [{"title": "a"}, {"title": "b"}]),
+    ],
+)
+def test_many_at_once_are_held_against_the_limit(settings: Any, path: str, body: Any) -> None:
+    settings.TODOS_PER_ACCOUNT = 2
+    client = client_of(UserFactory.create())
+    client.post("/api/todos/", {"title": "first"})
+
+    response = client.post(path, body)
+
+    assert (response.status_code, response.json()["code"]) == (409, "too_many")
+    assert Todo.objects.count() == 1

@@ -86,6 +86,8 @@ class World:
         theirs.patch(f"/api/counters/{self.counter}/", {"visibility": visibility})
         self.receipt = theirs.get(f"/api/counters/{self.counter}/increments/").json()["results"][0]
         self.todo = theirs.post("/api/todos/", {"title": "x", "visibility": visibility}).json()
+        if route == "/api/todos/{id}/restore/":
+            theirs.delete(f"/api/todos/{self.todo['id']}/")
         self.token, _ = issue_token(user_id=self.owner.id)
         self.deletion = request_deletion(user_id=UserFactory.create(username="leaver").id)
 
@@ -118,6 +120,7 @@ class World:
             "counter_id": self.counter,
             "user_id": self.owner.id,
             "code": "d2x-0f3a",
+            "version": 1,
         }
 
 
@@ -132,6 +135,7 @@ def body_for(route: str) -> Any:
         "/api/users/{id}/": {"username": "renamed"},
         "/api/todos/": {"title": "y"},
         "/api/todo/create": {"title": "y"},
+        "/api/todos/import/": [{"title": "y"}],
         "/api/todos/{id}/": {"title": "y", "version": 1},
         "/api/counters/": {"name": "another"},
         "/api/counters/{id}/": {"name": "renamed"},

@@ -60,6 +60,7 @@ class TestComparison:
             status_code=response.status_code,
             headers=response.headers,
             content=response.content,
+            streaming=False,
             json=lambda: EXAMPLES["User"] | {"id": 7},
         )
         return list(complaints(planted))

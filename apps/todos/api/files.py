@@ -20,7 +20,12 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from apps.todos.api.lines import Entry, as_csv, as_json, read_csv, read_json
-from apps.todos.api.serializers import ImportedSerializer, ImportedTodoSerializer, moment
+from apps.todos.api.serializers import (
+    ImportedSerializer,
+    ImportedTodoSerializer,
+    TodoSerializer,
+    moment,
+)
 from apps.todos.models import Todo
 from apps.todos.operations.importing import Line, import_todos
 from apps.todos.queries import iterate_own
@@ -59,7 +64,10 @@ class ExportView(APIView):
     renderer_classes = [JSONRenderer, CSVRenderer]
 
     @extend_schema(
-        responses={(200, "application/json"): OpenApiTypes.STR, (200, "text/csv"): OpenApiTypes.STR}
+        responses={
+            (200, "application/json"): TodoSerializer(many=True),
+            (200, "text/csv"): OpenApiTypes.STR,
+        }
     )
     def get(self, request: Request) -> StreamingHttpResponse:
         """All of your own todos, those in the trash too, the oldest first.

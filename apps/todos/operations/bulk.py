@@ -36,7 +36,7 @@ def write_todos(
 
     Raises ItemNotFound, ItemNotYours or ItemRepeated for the first that cannot be done, by its
     place such as `update[3].id`; TodoChanged for a version that no longer holds, with the place
-    under `item`; OwnerIsGone.
+    under `item`; OwnerIsGone and TooMany.
     """
     named = [(f"update[{number}]", edit.id) for number, edit in enumerate(update)]
     named += [(f"delete[{number}]", todo_id) for number, todo_id in enumerate(delete)]
@@ -48,6 +48,8 @@ def write_todos(
         return []
     with TODOS.changing(changes) as turns:
         todos = _find(named, viewer)
+        if create:
+            TODOS.refuse_too_many(viewer.user_id, len(create))
         new = [new_todo(turns[viewer.user_id], fields) for fields in create]
         made: list[Change] = []
         for number, edit in enumerate(update):

@@ -28,7 +28,7 @@ def import_todos(*, owner_id: UUID, lines: Iterable[Line], at_once: int | None) 
     """Add those of the lines that were not added before; how many they are.
 
     With `at_once`, how many lines there are at most, all in one transaction: the owner's other
-    writes wait for it. Without, in one for each thousand. Raises OwnerIsGone.
+    writes wait for it. Without, in one for each thousand. Raises OwnerIsGone and TooMany.
     """
     lines = iter(lines)
     added = 0
@@ -61,6 +61,8 @@ def _add(turn: Turn, batch: Iterable[Line]) -> int:
     for each in known:
         new.pop(ids.get(each, each), None)
     todos = [new_todo(turn, line.fields, key=key) for key, line in new.items()]
+    if todos:
+        TODOS.refuse_too_many(turn.owner.id, len(todos))
     Todo.objects.bulk_create(todos)
     return len(todos)
 

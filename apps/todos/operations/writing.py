@@ -41,11 +41,13 @@ def create_todo(*, owner_id: UUID, key: str | None = None, **fields: Unpack[Todo
 
     A key is one owner's, and is kept as long as its todo: 30 days longer than that is wanted.
     Raises KeyReused where another one was created under the key, KeyInFlight while one is being
-    created, and OwnerIsGone for an account that is deleted or being deleted.
+    created, OwnerIsGone for an account that is deleted or being deleted, and TooMany for one that
+    has as many as it may, those in the trash among them.
     """
     with TODOS.changing({owner_id: 1}, key=key) as turns:
         known = find_created_under(owner_id, key) if key else None
         if known is None:
+            TODOS.refuse_too_many(owner_id)
             todo = new_todo(turns[owner_id], fields, key=key)
             todo.save(force_insert=True)
             return todo
