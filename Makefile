@@ -72,7 +72,7 @@ security: $(VENV)/.installed-dev ## look for what bandit knows to be dangerous
 	$(VENV)/bin/bandit --quiet --recursive epis tasks apps kit bench manage.py
 
 schema: $(VENV)/.installed-dev ## write docs/openapi.yaml anew, from the views
-	$(NAMED_SERVERS) $(RUN) manage.py spectacular --validate --fail-on-warn --file docs/openapi.yaml
+	$(NAMED_SERVERS) HTTPS=false $(RUN) manage.py spectacular --validate --fail-on-warn --file docs/openapi.yaml
 
 fuzz: $(VENV)/.installed-dev ## schemathesis for long; EXAMPLES for each operation
 	EXAMPLES=$(or $(EXAMPLES),200) $(RUN) -m pytest -n 0 --timeout 7200 tests/fuzz $(ARGS)

@@ -94,7 +94,13 @@ EXAMPLES: dict[str, Any] = {
         "completed_at": None,
         "created_at": MORNING,
         "updated_at": MORNING,
+        "deleted_at": None,
         "version": 1,
+    },
+    "BulkRequest": {
+        "create": [A_TODO],
+        "update": [{"id": TODO_ID, "version": 1, "completed": True}],
+        "delete": [],
     },
     "CounterRequest": {"name": "coffees", "visibility": "public"},
     "PatchedCounterRequest": {"description": "Since the first of May."},

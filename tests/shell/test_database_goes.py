@@ -64,7 +64,7 @@ CASES = [
     ("default", "users_user", "GET", "/api/users/", None),
     ("default", "UPDATE", "PATCH", "/api/users/{user}/", {"username": "renamed"}),
     ("todos", "todos_todo", "GET", "/api/todos/", None),
-    ("todos", "FOR KEY SHARE", "POST", "/api/todos/", {"title": "x"}),
+    ("todos", "UPDATE todos_owner", "POST", "/api/todos/", {"title": "x"}),
     ("todos", "INSERT", "POST", "/api/todos/", {"title": "x"}),
     ("counter", "counter_counter", "GET", "/api/counters/", None),
     ("counter", "INSERT", "POST", "/api/counters/", {"name": "another"}),
