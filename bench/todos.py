@@ -57,7 +57,7 @@ FROM = f"""
 SELECT {COLUMNS}{{and_rank}}
 FROM todos_todo AS todo JOIN todos_owner AS owner ON owner.id = owner_id
 WHERE tombstoned_at IS NULL AND deleted_at IS NULL
-"""  # noqa: S608 - of names only
+"""  # noqa: S608 - of names only  # nosec B608
 OWN = "owner_id = %(me)s"
 PUBLIC = "visibility = 'public' AND owner_id <> %(me)s"
 
