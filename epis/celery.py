@@ -8,7 +8,7 @@ import os
 from datetime import timedelta
 from typing import Any
 
-from celery import Celery
+from celery import Celery, bootsteps
 from django.conf import settings
 from kombu import Queue
 
@@ -18,6 +18,23 @@ app = Celery("epis", include=["tasks.celery_tasks"])
 app.set_default()  # for every thread, not only the one that imports this
 
 BACKGROUND_QUEUE = "background"
+LOOK_FOR_DEAD_SECONDS = 0.5
+
+
+class ReplaceDeadChildren(bootsteps.StartStopStep):
+    """A worker's child that was killed is replaced soon.
+
+    Celery looks when the pipe to a child closes. By then the kernel may not have let go of the
+    child yet, and the next look would come after five seconds.
+    """
+
+    requires = ("celery.worker.components:Timer", "celery.worker.components:Pool")
+
+    def start(self, worker: Any) -> None:
+        worker.timer.call_repeatedly(LOOK_FOR_DEAD_SECONDS, worker.pool.maintain_pool)
+
+
+app.steps["worker"].add(ReplaceDeadChildren)
 
 
 def counter_queue(lane: int) -> str:

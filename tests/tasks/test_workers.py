@@ -6,8 +6,10 @@ import signal
 import subprocess
 import sys
 import threading
+from functools import partial
 from uuid import UUID
 
+import psutil
 import pytest
 from django.conf import settings
 from django.db import transaction
@@ -198,6 +200,21 @@ class TestKilledWorker:
 
         worker.process.wait(timeout=20)
         wait_until_applied(tally, 50, seconds=0)
+
+
+class TestKilledChild:
+    def test_is_replaced_soon(self, crew: Crew) -> None:
+        """Not once in a while only with Celery's own next look, which comes after five seconds."""
+        worker = psutil.Process(crew.worker("counter").process.pid)
+        for _ in range(12):
+            wait_for("a child", worker.children, seconds=2.5)
+            (child,) = worker.children()
+            child.kill()
+            wait_for("its end", partial(is_gone, worker, child), seconds=2.5)
+
+
+def is_gone(worker: psutil.Process, child: psutil.Process) -> bool:
+    return child not in worker.children()
 
 
 class TestSecondConsumer:
