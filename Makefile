@@ -15,10 +15,10 @@ NAMED_SERVERS := \
 
 LOCK = $(VENV)/bin/uv pip compile --quiet --universal --generate-hashes --no-header $(ARGS)
 
-# How much `make bench` measures; its own defaults where nothing is said.
+# How much `make bench` and `make faults` do; their own defaults where nothing is said.
 PLAN = $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(SECONDS),--seconds $(SECONDS))
 
-.PHONY: help up superuser shell bench test check lint format-check format types contracts \
+.PHONY: help up superuser shell bench faults test check lint format-check format types contracts \
 	migrations-check deploy-check security schema fuzz lock
 
 help: ## list what there is
@@ -37,6 +37,9 @@ shell: $(VENV)/.installed ## a Python shell with epis loaded, while epis runs
 
 bench: $(VENV)/.installed ## measure epis beside its alternatives; ROUNDS, SECONDS, ARGS=--help
 	@exec $(RUN) -m bench $(PLAN) $(ARGS)
+
+faults: $(VENV)/.installed ## kill and break epis, and judge it; ROUNDS, SECONDS, SEED, ARGS=--help
+	@exec $(RUN) -m faults $(PLAN) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 # --- checking -------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 PROJECT = Path(__file__).resolve().parent.parent
-CODE = ["epis", "tasks", "apps", "kit"]
+CODE = ["epis", "tasks", "apps", "kit", "faults"]
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +57,8 @@ class TestContracts:
             ("apps/todos/models.py", "import apps.todos.operations", "the same layers"),
             ("apps/users/search.py", "import apps.users.models", "the same layers"),
             ("kit/ids.py", "import bench.load", "knows the benchmark"),
+            ("epis/celery.py", "import faults.mutants", "knows the benchmark or the fault"),
+            ("faults/judges/order.py", "import epis.audit", "The judges know the history"),
         ],
     )
     def test_catch_a_planted_violation(

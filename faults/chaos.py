@@ -1,0 +1,154 @@
+"""Throws faults, alone and combined, and tells when epis had recovered from each."""
+
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from faults.history import History
+from faults.instance import Instance
+from faults.kinds import Fault, Flush, Weather
+from faults.load import Load
+from faults.plan import Say
+from faults.processes import (
+    BACKGROUND,
+    BACKGROUND_CHILD,
+    CONSUMER,
+    CONSUMER_CHILD,
+    Family,
+)
+
+TICK = 0.02
+LOOK_EVERY = 0.1  # who of the processes is there again; a look costs some milliseconds
+RECOVERY_SECONDS = 60.0  # waited for
+COMBINED = 0.4  # the share of strokes that are of several faults at once
+QUIET_SECONDS = 0.7  # in which increments come while nobody looks for them
+
+
+@dataclass
+class Struck:
+    """A fault as it was: from when to when, how many it killed, and when all was well again."""
+
+    kind: str
+    began: float
+    ended: float
+    kills: int
+    alone: bool
+    recovered: float | None = None
+
+    @property
+    def seconds_to_recover(self) -> float | None:
+        return None if self.recovered is None else self.recovered - self.ended
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+class Chaos:
+    """One round's faults, from the main thread."""
+
+    def __init__(
+        self,
+        epis: Instance,
+        load: Load,
+        history: History,
+        weather: Weather,
+        rng: random.Random,
+        say: Say,
+    ) -> None:
+        self._epis = epis
+        self._load = load
+        self._history = history
+        self._weather = weather
+        self._rng = rng
+        self._say = say
+        self._whole = {part: len(found) for part, found in epis.family().items()}
+        self.struck: list[Struck] = []
+
+    def rage(self, seconds: float) -> None:
+        """Stroke after stroke, each when epis has recovered from the one before."""
+        until = self._history.now() + seconds
+        while self._history.now() < until:
+            number = self._rng.choice([2, 2, 3]) if self._rng.random() < COMBINED else 1
+            self.strike([self._weather.draw(self._rng) for _ in range(number)])
+            self._pass(self._rng.uniform(0.1, 0.8))
+
+    def strike(self, faults: Sequence[Fault]) -> None:
+        """All of these, beginning within a second, and wait until epis has recovered."""
+        begun: list[tuple[float, Fault]] = []
+        ended: list[Struck] = []
+        due = sorted((self._rng.uniform(0, len(faults) - 1), n) for n in range(len(faults)))
+        started = self._history.now()
+        while due or begun:
+            now = self._history.now()
+            while due and started + due[0][0] <= now:
+                _, number = due.pop(0)
+                begun.append((self._history.now(), faults[number]))
+                faults[number].begin(self._epis)
+            for moment, fault in list(begun):
+                if now >= moment + fault.seconds:
+                    fault.end(self._epis)
+                    begun.remove((moment, fault))
+                    ended.append(self._note(fault, moment, alone=len(faults) == 1))
+                else:
+                    fault.go_on(self._epis)
+            self._pass(TICK)
+        self._await_recovery(ended, {part for fault in faults for part in fault.parts})
+
+    def end(self) -> None:
+        """The last stroke: bells are rung while nobody hears them, and the broker forgets them.
+
+        Behind it nothing comes that would ring again, so only a sweep finds what was accepted.
+        """
+        workers = (CONSUMER, CONSUMER_CHILD, BACKGROUND, BACKGROUND_CHILD)
+        last = Fault("the last bells lost")
+        began = self._history.now()
+        frozen = [process for part in workers for process in self._epis.family().get(part, ())]
+        frozen += self._epis.beside("control")
+        for process in frozen:
+            process.suspend()
+        self._pass(QUIET_SECONDS)
+        self._load.end()
+        self.wait(lambda: self._load.has_ended, RECOVERY_SECONDS)
+        Flush().begin(self._epis)
+        last.kill(frozen)
+        self._note(last, began, alone=True)
+
+    def _note(self, fault: Fault, began: float, *, alone: bool) -> Struck:
+        struck = Struck(fault.kind, began, self._history.now(), fault.kills, alone)
+        self.struck.append(struck)
+        return struck
+
+    def _await_recovery(self, ended: Sequence[Struck], parts: set[str]) -> None:
+        """Until all that was killed is there again and both pulses were felt anew."""
+        behind = max(struck.ended for struck in ended)
+        there_again = self._when(lambda: self._is_whole(parts), every=LOOK_EVERY)
+        felt_again = self._when(lambda: self._load.recovered_at(behind) is not None)
+        pulse = self._load.recovered_at(behind)
+        for struck in ended:
+            if there_again is not None and felt_again is not None and pulse is not None:
+                struck.recovered = max(pulse, there_again)
+        took = "has not recovered" if pulse is None else f"recovered in {pulse - behind:.1f} s"
+        self._say(f"{behind:6.1f} s  {' + '.join(each.kind for each in ended)}: {took}")
+
+    def _is_whole(self, parts: set[str]) -> bool:
+        family: Family = self._epis.family()
+        return all(len(family.get(part, ())) >= self._whole.get(part, 1) for part in parts)
+
+    def _when(self, look: Callable[[], bool], *, every: float = TICK) -> float | None:
+        """When it came; None if it did not."""
+        return self._history.now() if self.wait(look, RECOVERY_SECONDS, every) else None
+
+    def wait(self, look: Callable[[], bool], seconds: float, every: float = TICK) -> bool:
+        deadline = time.monotonic() + seconds
+        while not look():
+            if time.monotonic() > deadline:
+                return False
+            self._pass(every)
+        return True
+
+    def _pass(self, seconds: float) -> None:
+        """Let time go by, and start again what has ended and was to stay."""
+        self._epis.keep()
+        time.sleep(seconds)

@@ -1,0 +1,39 @@
+"""Figures of a run: percentiles, and the recoveries that a kind of fault took."""
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+Recoveries = Mapping[str, Sequence[float]]
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """The nearest rank: the smallest value that is no less than this share of all (0 to 1)."""
+    ordered = sorted(values)
+    return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
+
+
+def recoveries(struck: Iterable[Mapping[str, Any]]) -> dict[str, list[float]]:
+    """Seconds from the end of each fault that came alone until all was well, by its kind."""
+    found: dict[str, list[float]] = defaultdict(list)
+    for each in struck:
+        if each["alone"] and each["recovered"] is not None:
+            found[each["kind"]].append(round(each["recovered"] - each["ended"], 2))
+    return dict(found)
+
+
+def merged(all_of_them: Iterable[Recoveries]) -> dict[str, list[float]]:
+    """Those of several runs as one."""
+    found: dict[str, list[float]] = defaultdict(list)
+    for each in all_of_them:
+        for kind, seconds in each.items():
+            found[kind].extend(seconds)
+    return dict(sorted(found.items()))
+
+
+def single_kills(of: Recoveries) -> list[float]:
+    """All recoveries from a single kill."""
+    return [
+        second for kind, seconds in of.items() if kind.startswith("kill ") for second in seconds
+    ]

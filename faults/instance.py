@@ -1,0 +1,291 @@
+"""epis as `manage.py up` runs it, on a folder and a port of its own, kept up from outside.
+
+What an init system would do is done here: a supervisor that was killed is started again.
+"""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import psutil
+import psycopg
+
+from epis.embedded.ground import processes_in
+from epis.embedded.locations import Locations
+from epis.processes import Program, has_ended, signal_group
+from epis.supervisor.leftovers import end_leftovers
+from faults.disk import SmallDisk
+from faults.errors import CannotRun
+from faults.plan import PROJECT
+from faults.processes import SUPERVISOR, Family, family_of
+from faults.proxy import Proxies, Proxy
+
+HOST = "127.0.0.1"
+START_SECONDS = 120
+STOP_SECONDS = 120
+# Empty, they are as good as missing, and a `.env` cannot name them.
+NAMED_SERVERS = (
+    *("USERS_DATABASE_URL", "TODOS_DATABASE_URL", "COUNTER_DATABASE_URL", "BROKER_URL"),
+    "SECRET_KEY",
+)
+CONTROL_TABLES = {
+    "counter": """
+        CREATE TABLE control_tick (number text);
+        CREATE TABLE control_counter AS SELECT 0 AS value;
+        CREATE TABLE control_row (account text)
+    """,
+    "todos": "CREATE TABLE control_row (account text)",
+    "default": """
+        CREATE TABLE control_account (
+            name text PRIMARY KEY, gone boolean DEFAULT false, deleted int
+        )
+    """,
+}
+
+
+class Instance:
+    """One running epis. Use as a context: leaving it ends everything and removes the folder.
+
+    To be used from the main thread: what it starts ends with the thread that started it.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        grace: int = 1,
+        lanes: int = 1,
+        proxied: bool = False,
+        mutant: str = "",
+    ) -> None:
+        self.data = Path(tempfile.mkdtemp(prefix="epis-faults-", dir=folder))
+        self.data.chmod(0o711)  # to be passed through by the servers' user
+        self.locations = Locations(self.data)
+        self.disk = SmallDisk(self.locations)
+        self.web_port = _free_port()
+        self.environment = {
+            **os.environ,
+            **dict.fromkeys(NAMED_SERVERS, ""),
+            "DJANGO_SETTINGS_MODULE": "faults.settings",
+            "EPIS_DATA": str(self.data),
+            "PORT": str(self.web_port),
+            "ALLOWED_HOSTS": HOST,
+            "HTTPS": "false",
+            "DEBUG": "false",
+            "SIGN_IN_TRIES_PER_MINUTE": "1000000",
+            "DELETION_GRACE_SECONDS": str(grace),
+            "COUNTER_LANES": str(lanes),
+            "FAULTS_MUTANT": mutant,
+        }
+        self.proxies: dict[str, Proxy] = {}
+        self.port = self.web_port
+        if proxied:
+            self._put_proxies_in_between()
+        self._up: subprocess.Popen[bytes] | None = None
+        self._beside: dict[str, subprocess.Popen[bytes]] = {}
+        self._kept: dict[str, tuple[str, ...]] = {}
+
+    def _put_proxies_in_between(self) -> None:
+        proxies = Proxies()
+        postgres = self.locations.sockets / ".s.PGSQL.5432"
+        self.proxies = {
+            "web": proxies.to(self.web_port),
+            "database": proxies.to(postgres),
+            "broker": proxies.to(self.locations.valkey_socket),
+        }
+        self.port = self.proxies["web"].port
+        self.environment["FAULTS_DATABASE_PORT"] = str(self.proxies["database"].port)
+        self.environment["FAULTS_BROKER_PORT"] = str(self.proxies["broker"].port)
+
+    def __enter__(self) -> Self:
+        try:
+            self.disk.mount()
+            self._start_up()
+            self.wait_until("epis being up", self.is_up)
+            for alias, statements in CONTROL_TABLES.items():
+                self.databases[alias].execute(statements)
+            self.keep_beside("control", *worker("faults.control.tasks", "control"))
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    # --- running ----------------------------------------------------------------------
+
+    @property
+    def supervisor(self) -> psutil.Process:
+        return psutil.Process(self._running.pid)
+
+    @property
+    def _running(self) -> "subprocess.Popen[bytes]":
+        if self._up is None:
+            raise CannotRun("epis is not running")
+        return self._up
+
+    def family(self) -> Family:
+        """The living processes of every part."""
+        if has_ended(self._running):
+            return {}
+        return family_of(self.supervisor)
+
+    def beside(self, name: str) -> list[psutil.Process]:
+        """A program that runs beside epis, and its children."""
+        process = self._beside.get(name)
+        if process is None or has_ended(process):
+            return []
+        parent = psutil.Process(process.pid)
+        return [parent, *parent.children(recursive=True)]
+
+    def keep(self) -> None:
+        """Start again what has ended and was to stay."""
+        if has_ended(self._running):
+            self._start_up()
+        for name, command in self._kept.items():
+            if name not in self._beside or has_ended(self._beside[name]):
+                self.start_beside(name, *command)
+
+    def keep_beside(self, name: str, *command: str) -> None:
+        """Run a Python program beside epis for as long as epis runs."""
+        self._kept[name] = command
+        self.start_beside(name, *command)
+
+    def start_beside(self, name: str, *command: str) -> None:
+        self._beside[name] = self._program(name, *command).start()
+
+    def end_beside(self, name: str) -> None:
+        process = self._beside.pop(name, None)
+        if process is not None:
+            signal_group(process.pid, signal.SIGKILL)
+            process.wait()
+
+    def is_up(self) -> bool:
+        """Whether it has said so since it was last started."""
+        if has_ended(self._running):
+            raise CannotRun(f"epis did not start: {self.said()[-500:]}")
+        return "epis is up" in self.said()
+
+    def said(self) -> str:
+        """What `up` has said since it was last started."""
+        return (self.data / "up.out").read_text().rpartition("\f")[2]
+
+    def wait_until(self, what: str, look: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while not look():
+            if time.monotonic() > deadline:
+                raise CannotRun(f"{what}: not seen within {START_SECONDS} s")
+            time.sleep(0.02)
+
+    def manage(self, *words: str) -> "subprocess.CompletedProcess[str]":
+        """A command in another terminal."""
+        return subprocess.run(
+            [sys.executable, "manage.py", *words],
+            cwd=PROJECT,
+            env=self.environment | {"FAULTS_MUTANT": ""},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=START_SECONDS,
+        )
+
+    def _start_up(self) -> None:
+        with (self.data / "up.out").open("a") as output:
+            output.write("\f")
+        self._up = self._program("up", "manage.py", "up").start()
+
+    def _program(self, name: str, *command: str) -> Program:
+        return Program(
+            command=(sys.executable, *command),
+            folder=PROJECT,
+            environment=self.environment,
+            log=self.data / f"{name}.out",
+        )
+
+    # --- the databases, past epis -----------------------------------------------------
+
+    @cached_property
+    def databases(self) -> "Mapping[str, psycopg.Connection[Any]]":
+        """A connection to each; they do not outlive a fault of PostgreSQL."""
+        return {alias: self._connect(alias) for alias in ("default", "todos", "counter")}
+
+    def connect_anew(self) -> None:
+        for connection in self.__dict__.pop("databases", {}).values():
+            connection.close()
+
+    def _connect(self, alias: str) -> "psycopg.Connection[Any]":
+        address = self.locations.database(alias)
+        return psycopg.connect(
+            host=address["HOST"],
+            port=address["PORT"],
+            user=address["USER"],
+            dbname=address["NAME"],
+            autocommit=True,
+            connect_timeout=5,
+        )
+
+    # --- the end ----------------------------------------------------------------------
+
+    def close(self) -> None:
+        """End what was started, the last first, and leave nothing behind."""
+        self.connect_anew()
+        self._wake_all()
+        for name in list(self._beside):
+            self.end_beside(name)
+        if self._up is not None and not has_ended(self._up):
+            self._up.send_signal(signal.SIGTERM)
+            try:
+                self._up.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                signal_group(self._up.pid, signal.SIGKILL)
+                self._up.wait()
+        end_leftovers(self.data)
+        for name in ("valkey", "postgres"):
+            for process in processes_in(self.locations.servers / name, name):
+                process.kill()
+        self.disk.unmount()
+        shutil.rmtree(self.data, ignore_errors=True)
+        shutil.rmtree(self.locations.servers, ignore_errors=True)
+
+    def _wake_all(self) -> None:
+        """What is frozen could not end."""
+        if self._up is None:
+            return
+        family = self.family()
+        for part in (SUPERVISOR, *(part for part in family if part != SUPERVISOR)):
+            for process in family.get(part, ()):
+                try:
+                    process.resume()
+                except psutil.NoSuchProcess:
+                    continue
+
+
+def worker(application: str, queue: str) -> tuple[str, ...]:
+    """The command of a Celery worker with one process, as epis starts its consumer."""
+    return (
+        *("-m", "celery", "-A", application, "worker", "--queues", queue, "--concurrency", "1"),
+        *("--hostname", f"{queue}@beside", "--without-gossip", "--without-mingle"),
+    )
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        port: int = probe.getsockname()[1]
+    return port

@@ -1,0 +1,143 @@
+"""Every deletion ended with an exact certificate, no orphan is left, every rename arrived."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+
+from faults.history import Exchange
+from faults.judges.counting import asked_in
+from faults.rest import APPS, Rest
+
+
+def stayed(exchanges: Sequence[Exchange]) -> set[str]:
+    """Users who must be there: never asked to go, or told that they are back.
+
+    Of who is back nothing is said if a request to go was never answered: it may come late.
+    """
+    known = {each.subject for each in exchanges if each.what in ("rename", "create todo")}
+    going = [each for each in exchanges if each.what == "delete account"]
+    perhaps_going = {each.subject for each in going if each.is_open}
+    asked_to_go = {each.subject for each in going}
+    return (known - asked_to_go) | (_back(exchanges, told=True) - perhaps_going)
+
+
+def _back(exchanges: Sequence[Exchange], *, told: bool) -> set[str]:
+    """Users whose deletion was cancelled; unless they were told, only perhaps."""
+    cancels = [each for each in exchanges if each.what == "cancel deletion"]
+    return {each.subject for each in cancels if each.succeeded or (each.is_open and not told)}
+
+
+def unfinished_deletions(exchanges: Sequence[Exchange], rest: Rest) -> Iterator[str]:
+    """An acknowledged one that is not done, or done of somebody of whom something is left."""
+    states = {each.user: each.state for each in rest.deletions}
+    for each in exchanges:
+        if each.what == "delete account" and each.succeeded and each.subject not in states:
+            yield f"the deletion of {each.subject} was acknowledged and is not there"
+    perhaps_back = _back(exchanges, told=False)
+    for user, state in states.items():
+        if state != "done" and not (state == "cancelled" and user in perhaps_back):
+            yield f"the deletion of {user} is {state}"
+        if state == "done" and user in rest.users:
+            yield f"{user} was deleted and is there"
+        for app in APPS:
+            owner = rest.owners[app].get(user)
+            if state == "done" and not (owner and owner.has_tombstone):
+                yield f"{user} was deleted and has no tombstone in {app}"
+
+
+def wrong_certificates(exchanges: Sequence[Exchange], rest: Rest) -> Iterator[str]:
+    """Each says what its app has counted, between what was acknowledged and what was sent."""
+    acknowledged, sent = _rows_of(exchanges)
+    for each in rest.deletions:
+        if each.state != "done":
+            continue
+        for app in APPS:
+            says = each.deleted[app]
+            owner = rest.owners[app].get(each.user)
+            counted = owner.purged_rows if owner else 0
+            least, most = len(acknowledged[app, each.user]), len(sent[app, each.user])
+            if says != counted:
+                yield f"the certificate of {each.user} says {says}, {app} counted {counted}"
+            if not least <= says <= most:
+                yield (
+                    f"the certificate of {each.user} says {says} of {app}; {least} were "
+                    f"acknowledged, {most} sent"
+                )
+
+
+def _rows_of(
+    exchanges: Sequence[Exchange],
+) -> tuple[dict[tuple[str, str], set[object]], dict[tuple[str, str], set[object]]]:
+    """By app and user: what was acknowledged, and what may have been created."""
+    acknowledged: dict[tuple[str, str], set[object]] = defaultdict(set)
+    sent: dict[tuple[str, str], set[object]] = defaultdict(set)
+    owner_of: dict[str, str] = {}
+    for number, each in enumerate(exchanges):
+        rows: set[object] = set()
+        where = ("todos", each.subject)
+        if each.what == "create todo":
+            rows = {number}
+        elif each.what == "create counter":
+            where = ("counter", each.sent["owner"])
+            rows = {each.sent["name"]}
+            if each.succeeded:
+                owner_of[each.answer["id"]] = each.sent["owner"]
+        elif each.what == "list counters" and each.succeeded:
+            where = ("counter", each.sent["owner"])
+            rows = {counter["name"] for counter in each.answer["results"]}
+            owner_of |= {counter["id"]: each.sent["owner"] for counter in each.answer["results"]}
+        elif each.subject in owner_of:
+            where = ("counter", owner_of[each.subject])
+            rows = {(each.subject, asked.key) for asked in asked_in(each)}
+        if each.succeeded:
+            acknowledged[where] |= rows
+        if each.succeeded or each.is_open:
+            sent[where] |= rows
+    return acknowledged, sent
+
+
+def orphans(exchanges: Sequence[Exchange], rest: Rest) -> Iterator[str]:
+    """Rows of users who are not there, and increments of counters that are not."""
+    for id, todo in rest.todos.items():
+        if todo.owner not in rest.users:
+            yield f"todo {id} is left of {todo.owner}"
+    for id, counter in rest.counters.items():
+        if counter.owner not in rest.users:
+            yield f"counter {id} is left of {counter.owner}"
+    for missing in {each.counter for each in rest.increments} - rest.counters.keys():
+        yield f"increments are left of counter {missing}"
+
+
+def lost_accounts(exchanges: Sequence[Exchange], rest: Rest) -> Iterator[str]:
+    """Users who were not to go, or were told that they are back, and are not."""
+    for user in sorted(stayed(exchanges)):
+        if user not in rest.users:
+            yield f"{user} was to stay and is gone"
+        elif rest.users[user].is_closed:
+            yield f"{user} was to stay and is closed"
+        for app in APPS:
+            owner = rest.owners[app].get(user)
+            if owner and owner.has_tombstone:
+                yield f"{user} was to stay and has a tombstone in {app}"
+
+
+def lost_renames(exchanges: Sequence[Exchange], rest: Rest) -> Iterator[str]:
+    """A name that is not the last that was acknowledged, or that another app does not know.
+
+    A request that was not answered may come late, so its name is possible as well.
+    """
+    last: dict[str, str] = {}
+    perhaps: dict[str, set[str]] = defaultdict(set)
+    for each in exchanges:
+        if each.what == "rename" and each.succeeded:
+            last[each.subject] = each.sent["username"]
+        elif each.what == "rename" and each.is_open:
+            perhaps[each.subject].add(each.sent["username"])
+    for user, name in last.items():
+        if user in rest.users and rest.users[user].username not in {name} | perhaps[user]:
+            yield f"{user} is called {rest.users[user].username}, not {name}"
+    for app in APPS:
+        for id, owner in rest.owners[app].items():
+            if id in rest.users and not owner.has_tombstone:
+                name = rest.users[id].username
+                if owner.username != name:
+                    yield f"{id} is called {owner.username} in {app}, not {name}"

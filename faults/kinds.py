@@ -1,0 +1,299 @@
+"""The faults: what each does to a running epis, and how it is taken back."""
+
+import random
+import signal
+import socket
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from time import monotonic
+
+import psutil
+
+from faults import processes
+from faults.instance import Instance, worker
+from faults.processes import BACKGROUND_CHILD, CONSUMER, CONSUMER_CHILD, WEB_WORKER
+
+# Of a process that is killed again and again: time enough to have taken up its work.
+SHORTEST_LIFE = 0.15
+LOOK_EVERY = 0.1  # for who is there again: a look costs some milliseconds
+TWINS = {CONSUMER: 0, CONSUMER_CHILD: 1}  # the control's worker, and its child, suffer the same
+
+
+class Fault:
+    """One fault. It lasts `seconds`; `kills` is how many processes of epis it has killed."""
+
+    def __init__(self, kind: str, seconds: float = 0.0) -> None:
+        self.kind = kind
+        self.seconds = seconds
+        self.kills = 0
+        self.parts: tuple[str, ...] = ()  # which have to be there again behind it
+
+    def begin(self, epis: Instance) -> None:
+        """Strike."""
+
+    def go_on(self, epis: Instance) -> None:
+        """Called again and again while it lasts."""
+
+    def end(self, epis: Instance) -> None:
+        """Take it back."""
+
+    def kill(self, victims: Iterable[psutil.Process]) -> None:
+        for victim in victims:
+            with suppress(psutil.NoSuchProcess):
+                victim.kill()
+                self.kills += 1
+
+
+class Kill(Fault):
+    """SIGKILL of one process of a part."""
+
+    def __init__(self, part: str, rng: random.Random) -> None:
+        super().__init__(f"kill {part}")
+        self._part = part
+        self._rng = rng
+        if part != processes.BACK_END:
+            self.parts = (part,)
+
+    def begin(self, epis: Instance) -> None:
+        victims = epis.family().get(self._part)
+        if victims:
+            self.kill([self._rng.choice(victims)])
+        if self._part in TWINS:
+            for twin in epis.beside("control")[TWINS[self._part] :][:1]:
+                twin.kill()
+
+
+class Freeze(Fault):
+    """SIGSTOP of one process of a part, and SIGCONT."""
+
+    def __init__(self, part: str, rng: random.Random, seconds: float) -> None:
+        super().__init__(f"freeze {part}", seconds)
+        self._part = part
+        self._rng = rng
+        self._frozen: list[psutil.Process] = []
+
+    def begin(self, epis: Instance) -> None:
+        victims = epis.family().get(self._part)
+        self._frozen = [self._rng.choice(victims)] if victims else []
+        if self._part in TWINS:
+            self._frozen += epis.beside("control")[TWINS[self._part] :][:1]
+        for process in self._frozen:
+            with suppress(psutil.NoSuchProcess):
+                process.suspend()
+
+    def end(self, epis: Instance) -> None:
+        for process in self._frozen:
+            with suppress(psutil.NoSuchProcess):
+                process.resume()
+
+
+class SlowDatabase(Fault):
+    """SIGSTOP of a share of the back ends of one database, and SIGCONT.
+
+    Whoever has one of them waits in the middle of a request; the others go on.
+    """
+
+    def __init__(self, database: str, share: float, rng: random.Random, seconds: float) -> None:
+        super().__init__(f"freeze back ends of {database}", seconds)
+        self._database = database
+        self._share = share
+        self._rng = rng
+        self._frozen: list[psutil.Process] = []
+
+    def begin(self, epis: Instance) -> None:
+        for process in epis.family().get(processes.BACK_END, ()):
+            with suppress(psutil.NoSuchProcess):
+                its_own = self._database in " ".join(process.cmdline())
+                if its_own and self._rng.random() < self._share:
+                    process.suspend()
+                    self._frozen.append(process)
+
+    def end(self, epis: Instance) -> None:
+        for process in self._frozen:
+            with suppress(psutil.NoSuchProcess):
+                process.resume()
+
+
+class Hail(Fault):
+    """SIGKILL of every process of some parts, and of whatever takes their place, for a while."""
+
+    def __init__(self, kind: str, parts: tuple[str, ...], seconds: float) -> None:
+        super().__init__(kind, seconds)
+        self.parts = parts
+        self._seen: dict[int, float] = {}
+        self._next_look = 0.0
+
+    def go_on(self, epis: Instance) -> None:
+        now = monotonic()
+        if now < self._next_look:
+            return
+        self._next_look = now + LOOK_EVERY
+        family = epis.family()
+        for part in self.parts:
+            for process in family.get(part, ()):
+                if now - self._seen.setdefault(process.pid, now) >= SHORTEST_LIFE:
+                    self.kill([process])
+            if part in TWINS:
+                for twin in epis.beside("control")[TWINS[part] :][:1]:
+                    if now - self._seen.setdefault(twin.pid, now) >= SHORTEST_LIFE:
+                        twin.kill()
+
+
+class PowerCut(Fault):
+    """Every process of epis is killed at once, its supervisor and its servers too."""
+
+    def __init__(self) -> None:
+        super().__init__("kill everything at once")
+        self.parts = tuple(part for part in processes.PARTS if part != processes.BACK_END)
+
+    def begin(self, epis: Instance) -> None:
+        family = epis.family()
+        self.kill([process for part in self.parts for process in family.get(part, ())])
+        for twin in epis.beside("control"):
+            twin.kill()
+
+
+class Flush(Fault):
+    """The broker forgets all that it has."""
+
+    def __init__(self) -> None:
+        super().__init__("flush the broker")
+
+    def begin(self, epis: Instance) -> None:
+        with suppress(OSError), socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(2)
+            client.connect(str(epis.locations.valkey_socket))
+            client.sendall(b"FLUSHALL\r\n")
+            client.recv(16)
+
+
+class RestartPostgres(Fault):
+    """PostgreSQL sends everybody away and ends; the supervisor starts it again."""
+
+    def __init__(self) -> None:
+        super().__init__("restart postgres")
+        self.parts = (processes.POSTGRES,)
+
+    def begin(self, epis: Instance) -> None:
+        for server in epis.family().get(processes.POSTGRES, ())[:1]:
+            with suppress(psutil.NoSuchProcess):
+                server.send_signal(signal.SIGINT)
+
+
+class FullDisk(Fault):
+    """No byte is left for the broker's file."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__("fill the broker's disk", seconds)
+
+    def begin(self, epis: Instance) -> None:
+        epis.disk.fill()
+
+    def end(self, epis: Instance) -> None:
+        epis.disk.empty()
+
+
+class SecondConsumer(Fault):
+    """Another consumer works on the same lane, and both are called all the time."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__("a second consumer", seconds)
+
+    def begin(self, epis: Instance) -> None:
+        epis.start_beside("second", *worker("epis", "counter"))
+        epis.start_beside("ringing", "-m", "faults.ringing")
+
+    def end(self, epis: Instance) -> None:
+        epis.end_beside("ringing")
+        epis.end_beside("second")
+
+
+class Cut(Fault):
+    """Connections between two parts are cut, refused for a while, or held up without a word."""
+
+    def __init__(self, how: str, proxy: str, seconds: float = 0.0) -> None:
+        super().__init__(f"{how} connections to the {proxy}", seconds)
+        self._how = how
+        self._proxy = proxy
+
+    def begin(self, epis: Instance) -> None:
+        proxy = epis.proxies[self._proxy]
+        if self._how == "cut":
+            proxy.cut()
+        elif self._how == "refuse":
+            proxy.refuse(True)
+        else:
+            proxy.hold(True)
+
+    def end(self, epis: Instance) -> None:
+        proxy = epis.proxies[self._proxy]
+        proxy.refuse(False)
+        proxy.hold(False)
+
+
+@dataclass(frozen=True)
+class Weather:
+    """What is thrown in a round, kinds with their weights, and at what kind of epis."""
+
+    kinds: tuple[tuple[float, Callable[[random.Random], Fault]], ...]
+    proxied: bool = False
+    lanes: int = 1
+
+    def draw(self, rng: random.Random) -> Fault:
+        weights = [weight for weight, _ in self.kinds]
+        (make,) = rng.choices([make for _, make in self.kinds], weights)
+        return make(rng)
+
+
+def _kills(part: str) -> Callable[[random.Random], Fault]:
+    return lambda rng: Kill(part, rng)
+
+
+def _freezes(part: str) -> Callable[[random.Random], Fault]:
+    # Longer than the ten seconds in which the server, and the broker's clients, lose patience.
+    return lambda rng: Freeze(part, rng, rng.choice([1.0, 3.0, 12.0]))
+
+
+def _cuts(how: str, proxy: str) -> Callable[[random.Random], Fault]:
+    return lambda rng: Cut(how, proxy, 0.0 if how == "cut" else rng.choice([1.0, 3.0, 12.0]))
+
+
+KILLS = tuple((1.0, _kills(part)) for part in processes.PARTS)
+FREEZES = tuple((0.25, _freezes(part)) for part in processes.PARTS)
+OTHERS: tuple[tuple[float, Callable[[random.Random], Fault]], ...] = (
+    (1.0, lambda rng: Flush()),
+    (0.7, lambda rng: PowerCut()),
+    (0.7, lambda rng: RestartPostgres()),
+    (0.7, lambda rng: Hail("the broker down", (processes.BROKER,), rng.uniform(2, 6))),
+    (0.3, lambda rng: SlowDatabase("epis_todos", 0.25, rng, rng.uniform(2, 6))),
+    (0.3, lambda rng: SlowDatabase("epis_counter", 0.25, rng, rng.uniform(2, 6))),
+    (0.5, lambda rng: FullDisk(rng.uniform(2, 5))),
+    (0.7, lambda rng: SecondConsumer(rng.uniform(6, 12))),
+)
+CUTS = tuple(
+    (0.6, _cuts(how, proxy))
+    for how in ("cut", "refuse", "hold")
+    for proxy in ("web", "database", "broker")
+)
+CHILDREN = (CONSUMER_CHILD, BACKGROUND_CHILD, WEB_WORKER)
+HAILS: tuple[tuple[float, Callable[[random.Random], Fault]], ...] = (
+    (3.0, lambda rng: Hail("hail on workers' children", CHILDREN[:2], rng.uniform(6, 12))),
+    (1.0, lambda rng: Hail("hail on all children", CHILDREN, rng.uniform(6, 12))),
+)
+
+WEATHERS = {
+    "kills": Weather(KILLS),
+    "all": Weather((*KILLS, *FREEZES, *OTHERS)),
+    "cuts": Weather((*KILLS, *FREEZES, *OTHERS, *CUTS), proxied=True),
+    "hail": Weather((*HAILS, *((0.1, make) for _, make in (*KILLS, *OTHERS))), lanes=4),
+    # For a mutant each:
+    "none": Weather(((1.0, lambda rng: Fault("nothing", 1.0)),)),
+    "slow todos": Weather(((1.0, lambda rng: SlowDatabase("epis_todos", 0.4, rng, 7.0)),)),
+    "hail on one part": Weather(
+        ((1.0, lambda rng: Hail("hail on the background", (BACKGROUND_CHILD,), 8.0)),)
+    ),
+    "two consumers": Weather(((1.0, lambda rng: SecondConsumer(20.0)),)),
+}
+# One after the other, and from the first again.
+FORECAST = ("all", "cuts", "hail", "kills")

@@ -1,0 +1,141 @@
+"""One round: epis is started, loaded, broken, left in peace, and judged."""
+
+import random
+from dataclasses import dataclass, field
+from typing import Any
+
+import psycopg
+
+from faults import rest
+from faults.chaos import Chaos, Struck
+from faults.control.verdict import Verdict
+from faults.control.verdict import judge as judge_control
+from faults.history import History
+from faults.instance import Instance
+from faults.judges import judge
+from faults.kinds import WEATHERS
+from faults.load import Load
+from faults.mutants import MUTANTS
+from faults.plan import Plan, Say
+
+SECONDS_TO_REST = 30.0  # behind the last fault, in which everything must have been applied
+SECONDS_WAITED = 45.0
+WARM_UP_SECONDS = 30.0
+# epis' own judges, which must find nothing either.
+COMMANDS = (("audit",), ("deletions", "verify"), ("reconcile", "--dry-run"))
+
+
+@dataclass
+class Round:
+    """What was done in a round, and what the judges found."""
+
+    name: str
+    seed: int
+    weather: str
+    history: History = field(default_factory=History)
+    struck: list[Struck] = field(default_factory=list)
+    found: dict[str, list[str]] = field(default_factory=dict)
+    seconds_to_rest: float | None = None
+    control: Verdict = field(default_factory=Verdict)
+    counts: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def kills(self) -> int:
+        return sum(struck.kills for struck in self.struck)
+
+    @property
+    def faults_found(self) -> int:
+        return sum(map(len, self.found.values()))
+
+    def summary(self) -> dict[str, Any]:
+        """What is kept of it, beside the history."""
+        return {
+            "name": self.name,
+            "seed": self.seed,
+            "weather": self.weather,
+            "kills": self.kills,
+            "counts": self.counts,
+            "found": {name: found[:20] for name, found in self.found.items() if found},
+            "seconds_to_rest": self.seconds_to_rest,
+            "control": self.control.as_dict(),
+            "struck": [struck.as_dict() for struck in self.struck],
+        }
+
+
+def play(name: str, plan: Plan, weather: str, seed: int, say: Say, mutant: str = "") -> Round:
+    """Play one round to its end. Raises CannotRun if epis does not start."""
+    played = Round(name, seed, weather)
+    rng = random.Random(seed)  # noqa: S311 - to be repeated, not to be secret
+    say(f"{name}: {weather}, seed {seed}")
+    climate = WEATHERS[weather]
+    with Instance(
+        plan.folder,
+        grace=plan.grace,
+        lanes=climate.lanes,
+        proxied=climate.proxied,
+        mutant=mutant,
+    ) as epis:
+        if mutant:
+            MUTANTS[mutant].in_database(epis.databases)
+        load = Load(plan, epis.port, played.history, rng)
+        chaos = Chaos(epis, load, played.history, climate, rng, say)
+        load.start()
+        try:
+            chaos.wait(lambda: load.recovered_at(0) is not None, WARM_UP_SECONDS)
+            chaos.rage(plan.seconds)
+            chaos.end()
+        finally:
+            load.end()
+        played.struck = chaos.struck
+        _come_to_rest(played, epis, chaos)
+        _judge(played, epis, load)
+    say(f"{name}: {played.kills} kills, {_told(played)}")
+    return played
+
+
+def _come_to_rest(played: Round, epis: Instance, chaos: Chaos) -> None:
+    """Wait until nothing is left to be done."""
+    began = played.struck[-1].ended
+    left: list[str] = []
+
+    def is_at_rest() -> bool:
+        try:
+            left[:] = rest.unfinished(epis.databases)
+        except psycopg.Error as error:
+            epis.connect_anew()
+            left[:] = [f"PostgreSQL does not answer: {error}"]
+        return not left
+
+    came = chaos.wait(is_at_rest, SECONDS_WAITED)
+    took = played.history.now() - began
+    played.seconds_to_rest = took if came else None
+    late = [] if came and took <= SECONDS_TO_REST else [f"{took:.0f} s behind the last fault"]
+    played.found["rest"] = [*left, *late]
+
+
+def _judge(played: Round, epis: Instance, load: Load) -> None:
+    exchanges = list(played.history.exchanges)
+    at_rest = rest.read(epis.databases)
+    played.found |= judge(exchanges, at_rest)
+    played.found["clients"] = list(load.complaints)
+    for command in COMMANDS:
+        ran = epis.manage(*command)
+        name = f"manage.py {' '.join(command)}"
+        played.found[name] = (ran.stdout + ran.stderr).splitlines() if ran.returncode else []
+    played.control = judge_control(exchanges, epis.databases)
+    played.counts = {
+        "requests": len(exchanges),
+        "unanswered": sum(each.status is None for each in exchanges),
+        "refused for the moment": sum(each.status == 503 for each in exchanges),
+        "increments applied": sum(each.place is not None for each in at_rest.increments),
+        "todos": len(at_rest.todos),
+        "deletions done": sum(each.state == "done" for each in at_rest.deletions),
+        "deletions cancelled": sum(each.state == "cancelled" for each in at_rest.deletions),
+    }
+
+
+def _told(played: Round) -> str:
+    if not played.faults_found:
+        return "nothing lost, doubled or orphaned"
+    lines = [f"{name}: {found[0]}" for name, found in played.found.items() if found]
+    return f"{played.faults_found} FOUND: " + "; ".join(lines)
