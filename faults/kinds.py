@@ -278,15 +278,15 @@ CUTS = tuple(
 )
 CHILDREN = (CONSUMER_CHILD, BACKGROUND_CHILD, WEB_WORKER)
 HAILS: tuple[tuple[float, Callable[[random.Random], Fault]], ...] = (
-    (3.0, lambda rng: Hail("hail on workers' children", CHILDREN[:2], rng.uniform(6, 12))),
-    (1.0, lambda rng: Hail("hail on all children", CHILDREN, rng.uniform(6, 12))),
+    (3.0, lambda rng: Hail("hail on workers' children", CHILDREN[:2], rng.uniform(8, 20))),
+    (1.0, lambda rng: Hail("hail on all children", CHILDREN, rng.uniform(8, 20))),
 )
 
 WEATHERS = {
     "kills": Weather(KILLS),
     "all": Weather((*KILLS, *FREEZES, *OTHERS)),
     "cuts": Weather((*KILLS, *FREEZES, *OTHERS, *CUTS), proxied=True),
-    "hail": Weather((*HAILS, *((0.1, make) for _, make in (*KILLS, *OTHERS))), lanes=4),
+    "hail": Weather((*HAILS, *((0.04, make) for _, make in (*KILLS, *OTHERS))), lanes=4),
     # For a mutant each:
     "none": Weather(((1.0, lambda rng: Fault("nothing", 1.0)),)),
     "slow todos": Weather(((1.0, lambda rng: SlowDatabase("epis_todos", 0.4, rng, 7.0)),)),
