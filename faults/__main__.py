@@ -69,7 +69,8 @@ def _play_rounds(plan: Plan, weathers: Sequence[str], folder: Path) -> list[Roun
 def _try_mutant(name: str, plan: Plan) -> list[str]:
     """Which of the judges that should catch it did, in a few short rounds at most."""
     mutant = MUTANTS[name]
-    short = replace(plan, seconds=MUTANT_SECONDS, living=2 * plan.living, grace=0)
+    seconds = min(MUTANT_SECONDS, plan.seconds)
+    short = replace(plan, seconds=seconds, living=2 * plan.living, grace=0)
     for number in range(1, MUTANT_ROUNDS + 1):
         _say(f"mutant {name}: {mutant.what}")
         seed = plan.seed + number

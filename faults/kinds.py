@@ -278,7 +278,7 @@ CUTS = tuple(
 )
 CHILDREN = (CONSUMER_CHILD, BACKGROUND_CHILD, WEB_WORKER)
 HAILS: tuple[tuple[float, Callable[[random.Random], Fault]], ...] = (
-    (3.0, lambda rng: Hail("hail on workers' children", CHILDREN[:2], rng.uniform(8, 20))),
+    (6.0, lambda rng: Hail("hail on workers' children", CHILDREN[:2], rng.uniform(8, 20))),
     (1.0, lambda rng: Hail("hail on all children", CHILDREN, rng.uniform(8, 20))),
 )
 

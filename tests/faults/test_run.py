@@ -15,7 +15,7 @@ import pytest
 from tests.polling import wait_for
 
 PROJECT = Path(__file__).resolve().parents[2]
-SECONDS = 25  # of faults
+SECONDS = 15  # of faults
 
 
 @pytest.fixture
