@@ -255,6 +255,10 @@ def _freezes(part: str) -> Callable[[random.Random], Fault]:
     return lambda rng: Freeze(part, rng, rng.choice([1.0, 3.0, 12.0]))
 
 
+def _freezes_long(part: str) -> Callable[[random.Random], Fault]:
+    return lambda rng: Freeze(part, rng, 95.0)
+
+
 def _cuts(how: str, proxy: str) -> Callable[[random.Random], Fault]:
     return lambda rng: Cut(how, proxy, 0.0 if how == "cut" else rng.choice([1.0, 3.0, 12.0]))
 
@@ -287,6 +291,10 @@ WEATHERS = {
     "all": Weather((*KILLS, *FREEZES, *OTHERS)),
     "cuts": Weather((*KILLS, *FREEZES, *OTHERS, *CUTS), proxied=True),
     "hail": Weather((*HAILS, *((0.04, make) for _, make in (*KILLS, *OTHERS))), lanes=4),
+    # Longer than Celery lets a task take.
+    "long freeze": Weather(
+        tuple((1.0, _freezes_long(part)) for part in (CONSUMER_CHILD, BACKGROUND_CHILD))
+    ),
     # For a mutant each:
     "none": Weather(((1.0, lambda rng: Fault("nothing", 1.0)),)),
     "slow todos": Weather(((1.0, lambda rng: SlowDatabase("epis_todos", 0.4, rng, 7.0)),)),
