@@ -3,12 +3,15 @@
 import random
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import psutil
+
 from faults.history import History
 from faults.instance import Instance
-from faults.kinds import Fault, Flush, Weather
+from faults.kinds import LOOK_EVERY, Fault, Flush, Weather, kill_uncounted
 from faults.load import Load
 from faults.plan import Say
 from faults.processes import (
@@ -20,7 +23,6 @@ from faults.processes import (
 )
 
 TICK = 0.02
-LOOK_EVERY = 0.1  # who of the processes is there again; a look costs some milliseconds
 RECOVERY_SECONDS = 60.0  # waited for
 COMBINED = 0.4  # the share of strokes that are of several faults at once
 QUIET_SECONDS = 0.7  # in which increments come while nobody looks for them
@@ -36,10 +38,6 @@ class Struck:
     kills: int
     alone: bool
     recovered: float | None = None
-
-    @property
-    def seconds_to_recover(self) -> float | None:
-        return None if self.recovered is None else self.recovered - self.ended
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -104,15 +102,17 @@ class Chaos:
         workers = (CONSUMER, CONSUMER_CHILD, BACKGROUND, BACKGROUND_CHILD)
         last = Fault("the last bells lost")
         began = self._history.now()
-        frozen = [process for part in workers for process in self._epis.family().get(part, ())]
-        frozen += self._epis.beside("control")
-        for process in frozen:
-            process.suspend()
+        family, twins = self._epis.family(), self._epis.beside("control")
+        frozen = [process for part in workers for process in family.get(part, ())]
+        for process in (*frozen, *twins):
+            with suppress(psutil.NoSuchProcess):
+                process.suspend()
         self._pass(QUIET_SECONDS)
         self._load.end()
         self.wait(lambda: self._load.has_ended, RECOVERY_SECONDS)
         Flush().begin(self._epis)
         last.kill(frozen)
+        kill_uncounted(twins)
         self._note(last, began, alone=True)
 
     def _note(self, fault: Fault, began: float, *, alone: bool) -> Struck:

@@ -39,10 +39,22 @@ class Fault:
         """Take it back."""
 
     def kill(self, victims: Iterable[psutil.Process]) -> None:
-        for victim in victims:
-            with suppress(psutil.NoSuchProcess):
-                victim.kill()
-                self.kills += 1
+        self.kills += kill_uncounted(victims)
+
+
+def kill_uncounted(victims: Iterable[psutil.Process]) -> int:
+    """SIGKILL; how many of them were there to be killed."""
+    killed = 0
+    for victim in victims:
+        with suppress(psutil.NoSuchProcess):
+            victim.kill()
+            killed += 1
+    return killed
+
+
+def twins_of(part: str, epis: Instance) -> list[psutil.Process]:
+    """The process of the control's worker to which the same happens."""
+    return epis.beside("control")[TWINS[part] :][:1] if part in TWINS else []
 
 
 class Kill(Fault):
@@ -57,11 +69,8 @@ class Kill(Fault):
 
     def begin(self, epis: Instance) -> None:
         victims = epis.family().get(self._part)
-        if victims:
-            self.kill([self._rng.choice(victims)])
-        if self._part in TWINS:
-            for twin in epis.beside("control")[TWINS[self._part] :][:1]:
-                twin.kill()
+        self.kill([self._rng.choice(victims)] if victims else [])
+        kill_uncounted(twins_of(self._part, epis))
 
 
 class Freeze(Fault):
@@ -73,11 +82,13 @@ class Freeze(Fault):
         self._rng = rng
         self._frozen: list[psutil.Process] = []
 
+    def victims(self, epis: Instance) -> list[psutil.Process]:
+        found = epis.family().get(self._part)
+        one = [self._rng.choice(found)] if found else []
+        return [*one, *twins_of(self._part, epis)]
+
     def begin(self, epis: Instance) -> None:
-        victims = epis.family().get(self._part)
-        self._frozen = [self._rng.choice(victims)] if victims else []
-        if self._part in TWINS:
-            self._frozen += epis.beside("control")[TWINS[self._part] :][:1]
+        self._frozen = self.victims(epis)
         for process in self._frozen:
             with suppress(psutil.NoSuchProcess):
                 process.suspend()
@@ -88,31 +99,27 @@ class Freeze(Fault):
                 process.resume()
 
 
-class SlowDatabase(Fault):
+class SlowDatabase(Freeze):
     """SIGSTOP of a share of the back ends of one database, and SIGCONT.
 
     Whoever has one of them waits in the middle of a request; the others go on.
     """
 
     def __init__(self, database: str, share: float, rng: random.Random, seconds: float) -> None:
-        super().__init__(f"freeze back ends of {database}", seconds)
+        super().__init__(f"back ends of {database}", rng, seconds)
         self._database = database
         self._share = share
-        self._rng = rng
-        self._frozen: list[psutil.Process] = []
 
-    def begin(self, epis: Instance) -> None:
-        for process in epis.family().get(processes.BACK_END, ()):
-            with suppress(psutil.NoSuchProcess):
-                its_own = self._database in " ".join(process.cmdline())
-                if its_own and self._rng.random() < self._share:
-                    process.suspend()
-                    self._frozen.append(process)
+    def victims(self, epis: Instance) -> list[psutil.Process]:
+        back_ends = epis.family().get(processes.BACK_END, ())
+        return [each for each in back_ends if self._is_meant(each)]
 
-    def end(self, epis: Instance) -> None:
-        for process in self._frozen:
-            with suppress(psutil.NoSuchProcess):
-                process.resume()
+    def _is_meant(self, back_end: psutil.Process) -> bool:
+        try:
+            its_own = self._database in " ".join(back_end.cmdline())
+        except psutil.Error:
+            return False  # gone meanwhile
+        return its_own and self._rng.random() < self._share
 
 
 class Hail(Fault):
@@ -131,13 +138,12 @@ class Hail(Fault):
         self._next_look = now + LOOK_EVERY
         family = epis.family()
         for part in self.parts:
-            for process in family.get(part, ()):
-                if now - self._seen.setdefault(process.pid, now) >= SHORTEST_LIFE:
-                    self.kill([process])
-            if part in TWINS:
-                for twin in epis.beside("control")[TWINS[part] :][:1]:
-                    if now - self._seen.setdefault(twin.pid, now) >= SHORTEST_LIFE:
-                        twin.kill()
+            self.kill([each for each in family.get(part, ()) if self._is_old_enough(each, now)])
+            twins = twins_of(part, epis)
+            kill_uncounted([each for each in twins if self._is_old_enough(each, now)])
+
+    def _is_old_enough(self, process: psutil.Process, now: float) -> bool:
+        return now - self._seen.setdefault(process.pid, now) >= SHORTEST_LIFE
 
 
 class PowerCut(Fault):
@@ -150,8 +156,7 @@ class PowerCut(Fault):
     def begin(self, epis: Instance) -> None:
         family = epis.family()
         self.kill([process for part in self.parts for process in family.get(part, ())])
-        for twin in epis.beside("control"):
-            twin.kill()
+        kill_uncounted(epis.beside("control"))
 
 
 class Flush(Fault):

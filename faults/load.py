@@ -2,7 +2,6 @@
 
 import random
 import threading
-import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -71,12 +70,6 @@ class Load:
     def has_ended(self) -> bool:
         """Whether everybody has had their answer."""
         return not any(client.is_alive for client in self._clients)
-
-    def join(self, seconds: float) -> bool:
-        deadline = time.monotonic() + seconds
-        while not self.has_ended and time.monotonic() < deadline:
-            time.sleep(0.02)
-        return self.has_ended
 
     def recovered_at(self, moment: float) -> float | None:
         """When every pulse had been felt again that began at the moment or later."""

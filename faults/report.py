@@ -13,10 +13,13 @@ from faults.rounds import Round
 Table = tuple[Sequence[str], Sequence[Sequence[str]]]
 
 SECONDS_AFTER_A_KILL = 10.0
-# What the judges look for, by what is said of it.
-LOST = ("lost", "todos", "restored", "renames", "rest")
-DOUBLED = ("doubled", "sequence", "tickets", "totals")
-ORPHANED = ("orphans", "deletions", "certificates")
+# What the judges find, in three words.
+WORDS = {
+    "lost": ("lost", "todos", "restored", "renames", "rest"),
+    "doubled": ("doubled", "sequence", "tickets", "totals"),
+    "orphaned": ("orphans", "deletions", "certificates"),
+}
+NAMED = tuple(judge for judges in WORDS.values() for judge in judges)
 
 
 def write(folder: Path, rounds: Sequence[Round], summary: Mapping[str, Any]) -> Path:
@@ -57,12 +60,11 @@ def summary_of(
         **{name: sum(each.counts[name] for each in rounds) for name in totals},
         **{
             word: sum(_number_found(each, names) for each in rounds)
-            for word, names in (("lost", LOST), ("doubled", DOUBLED), ("orphaned", ORPHANED))
+            for word, names in WORDS.items()
         },
+        "found otherwise": sum(each.faults_found - _number_found(each, NAMED) for each in rounds),
         "found": found,
-        "seconds to rest": max(each.seconds_to_rest or float("inf") for each in rounds)
-        if rounds
-        else 0.0,
+        "seconds to rest": max((each.seconds_to_rest for each in rounds), default=0.0),
         "control": {name: sum(each[name] for each in control) for name in (control or [{}])[0]},
         "mutants": {name: list(caught_by) for name, caught_by in mutants.items()},
         "recoveries": recoveries(struck),
@@ -86,6 +88,7 @@ FIGURES = {
     **{"rounds": "rounds", "faults": "faults", "kills": "kills", "requests": "requests"},
     **{"increments": "increments applied", "deletions": "deletions done"},
     **{"lost": "lost", "doubled": "doubled", "orphaned": "orphaned"},
+    **{"found otherwise": "found otherwise"},
 }
 FIGURES_OF_CONTROL = {
     **{"control: increments": "accepted", "control: lost": "lost", "control: doubled": "doubled"},

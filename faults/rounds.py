@@ -35,7 +35,7 @@ class Round:
     history: History = field(default_factory=History)
     struck: list[Struck] = field(default_factory=list)
     found: dict[str, list[str]] = field(default_factory=dict)
-    seconds_to_rest: float | None = None
+    seconds_to_rest: float = 0.0
     control: Verdict = field(default_factory=Verdict)
     counts: dict[str, int] = field(default_factory=dict)
 
@@ -108,7 +108,7 @@ def _come_to_rest(played: Round, epis: Instance, chaos: Chaos) -> None:
 
     came = chaos.wait(is_at_rest, SECONDS_WAITED)
     took = played.history.now() - began
-    played.seconds_to_rest = took if came else None
+    played.seconds_to_rest = took
     late = [] if came and took <= SECONDS_TO_REST else [f"{took:.0f} s behind the last fault"]
     played.found["rest"] = [*left, *late]
 
