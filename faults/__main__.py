@@ -7,7 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from types import FrameType
 
@@ -95,21 +95,19 @@ def _told(found: Sequence[str], missed: Sequence[str]) -> str:
 
 
 def _plan(chosen: argparse.Namespace) -> Plan:
-    given = {name: getattr(chosen, name) for name in ("rounds", "seconds", "seed", "folder", "out")}
+    given = {field.name: getattr(chosen, field.name) for field in fields(Plan)}
     return replace(Plan(), **{name: value for name, value in given.items() if value is not None})
 
 
 def _options() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m faults", description=__doc__)
-    defaults = Plan()
-    parser.add_argument("--rounds", type=int, help=f"default {defaults.rounds}")
-    parser.add_argument("--seconds", type=int, help=f"of faults, default {defaults.seconds}")
-    parser.add_argument("--seed", type=int, help="to draw the same faults again")
     parser.add_argument("--weather", action="append", choices=WEATHERS, help="default: in turn")
-    parser.add_argument("--folder", type=Path, help=f"for data, default {defaults.folder}")
-    parser.add_argument("--out", type=Path, help="for reports, default var/faults")
     parser.add_argument("--mutants", nargs="*", choices=MUTANTS, default=list(MUTANTS))
     parser.add_argument("--record", action="store_true", help="keep the run in docs/faults.md")
+    for field in fields(Plan):
+        shown = "drawn" if field.name == "seed" else field.default
+        kind = Path if field.name in ("folder", "out") else int
+        parser.add_argument(f"--{field.name}", type=kind, help=f"default {shown}")
     return parser
 
 

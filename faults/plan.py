@@ -11,7 +11,10 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """One run. Seconds are those in which faults are thrown, of one round."""
+    """One run. Seconds are those in which faults are thrown, of one round.
+
+    `counting` and what follows are how many clients there are of each kind.
+    """
 
     rounds: int = 5
     seconds: int = 45
