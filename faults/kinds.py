@@ -204,14 +204,17 @@ class SecondConsumer(Fault):
 
     def __init__(self, seconds: float) -> None:
         super().__init__("a second consumer", seconds)
+        # Several of them may come at once.
+        self._names = f"second-{id(self)}", f"ringing-{id(self)}"
 
     def begin(self, epis: Instance) -> None:
-        epis.start_beside("second", *worker("epis", "counter"))
-        epis.start_beside("ringing", "-m", "faults.ringing")
+        second, ringing = self._names
+        epis.start_beside(second, *worker("epis", "counter"))
+        epis.start_beside(ringing, "-m", "faults.ringing")
 
     def end(self, epis: Instance) -> None:
-        epis.end_beside("ringing")
-        epis.end_beside("second")
+        for name in reversed(self._names):
+            epis.end_beside(name)
 
 
 class Cut(Fault):
