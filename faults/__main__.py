@@ -3,13 +3,11 @@
 import argparse
 import os
 import random
-import signal
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
-from types import FrameType
 
 import psutil
 import psycopg
@@ -17,6 +15,7 @@ import psycopg
 from epis.embedded.ground import CannotStart
 from faults import record
 from faults.clients.http import GaveUp
+from faults.ending import heed_signals
 from faults.errors import CannotRun
 from faults.kinds import FORECAST, WEATHERS
 from faults.mutants import MUTANTS
@@ -30,8 +29,7 @@ MUTANT_SECONDS, MUTANT_ROUNDS = 20, 3
 
 def main(arguments: Sequence[str] | None = None) -> int:
     chosen = _options().parse_args(arguments)
-    signal.signal(signal.SIGTERM, _end)
-    signal.signal(signal.SIGINT, _end)
+    heed_signals()
     plan = _plan(chosen)
     began = time.strftime("%Y-%m-%d %H:%M")
     _say(f"seed {plan.seed}: {plan.rounds} round(s) of {plan.seconds} s")
@@ -109,13 +107,6 @@ def _options() -> argparse.ArgumentParser:
         kind = Path if field.name in ("folder", "out") else int
         parser.add_argument(f"--{field.name}", type=kind, help=f"default {shown}")
     return parser
-
-
-def _end(number: int, frame: FrameType | None) -> None:
-    """Once: what follows is the orderly end, which a second signal must not cut short."""
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    sys.exit(128 + number)
 
 
 def _say(event: str) -> None:

@@ -25,6 +25,7 @@ from epis.embedded.locations import Locations
 from epis.processes import Program, has_ended, signal_group
 from epis.supervisor.leftovers import end_leftovers
 from faults.disk import SmallDisk
+from faults.ending import undisturbed
 from faults.errors import CannotRun
 from faults.plan import PROJECT
 from faults.processes import SUPERVISOR, Family, family_of
@@ -244,6 +245,10 @@ class Instance:
 
     def close(self) -> None:
         """End what was started, the last first, and leave nothing behind."""
+        with undisturbed():
+            self._close()
+
+    def _close(self) -> None:
         self.connect_anew()
         self._wake_all()
         for name in list(self._beside):
