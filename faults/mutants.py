@@ -5,8 +5,7 @@ there. epis itself knows nothing of it: `faults.settings` adds this as one more 
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -36,18 +35,10 @@ class Mutant:
 
 
 def take_out_fence() -> None:
-    """Rows are created without a look at the tombstone, and without a lock on the owner."""
-    from kit.holdings import Holdings
-    from kit.transactions import durable
+    """Todos are created without a look at the tombstone."""
+    from apps.todos import owners
 
-    @contextmanager
-    def admitted(self: Holdings, owner_id: UUID) -> Iterator[None]:
-        if not self.owners._default_manager.filter(id=owner_id).exists():
-            self._introduce(owner_id)
-        with durable(self.alias):
-            yield
-
-    Holdings.admitted = admitted  # type: ignore[method-assign]
+    owners.TAKE_POSITIONS = without(owners.TAKE_POSITIONS, " AND tombstoned_at IS NULL")
 
 
 def take_out_keys(databases: Databases) -> None:
