@@ -29,7 +29,7 @@ class SmallDisk:
             return
         private_folder(self._folder, prepare_home(self._locations))
         command = ["mount", "-t", "tmpfs", "-o", f"size={MEGABYTES}m", "tmpfs", str(self._folder)]
-        self.is_mounted = subprocess.run(command, capture_output=True, check=False).returncode == 0
+        self.is_mounted = subprocess.run(command, capture_output=True, check=False).returncode == 0  # noqa: S603
 
     def fill(self) -> None:
         """Leave no byte."""
@@ -45,5 +45,5 @@ class SmallDisk:
 
     def unmount(self) -> None:
         if self.is_mounted:
-            subprocess.run(["umount", "--lazy", self._folder], capture_output=True, check=False)
+            subprocess.run(["umount", "--lazy", self._folder], capture_output=True, check=False)  # noqa: S603
             self.is_mounted = False

@@ -196,7 +196,7 @@ class Instance:
 
     def manage(self, *words: str) -> "subprocess.CompletedProcess[str]":
         """A command in another terminal."""
-        return subprocess.run(
+        return subprocess.run(  # noqa: S603
             [sys.executable, "manage.py", *words],
             cwd=PROJECT,
             env=self.environment | {"FAULTS_MUTANT": ""},
