@@ -40,6 +40,9 @@ def log_of_the_run() -> Iterator[Overhearing]:
 @pytest.fixture(autouse=True)
 def no_secret_is_logged(log_of_the_run: Overhearing) -> Iterator[None]:
     """Of any test. All passwords, tokens and addresses of mail in tests are planted ones."""
+    logging.getLogger().addHandler(
+        log_of_the_run
+    )  # again, where an earlier test has set up logging
     yield
     told, log_of_the_run.told = log_of_the_run.told, []
     assert told == []

@@ -66,7 +66,7 @@ class TestBrowsableApi:
         page.click('.modal-footer form button:has-text("Delete")')
         shows(page, "204 No Content")
 
-        assert not Todo.objects.filter(id=todo.id).exists()
+        assert Todo.objects.get(id=todo.id).deleted_at is not None
 
         page.goto(f"/api/counters/{ada.counter_id}/increments/")
         page.fill("[name=amount]", "40")

@@ -42,6 +42,9 @@ CHECKS = [
     unsupported_method,
 ]
 
+# A file of any text is one in CSV: a line of names, of which none need be known.
+TAKES_ANYTHING = {"/api/todos/import/"}
+
 as_often = settings(
     max_examples=EXAMPLES,
     deadline=None,
@@ -78,4 +81,7 @@ def signed_in(settings: Any) -> dict[str, str]:
 @api_of_the_service.parametrize()
 @as_often
 def test_every_operation_answers_as_it_says(case: Any, signed_in: dict[str, str]) -> None:
-    case.call_and_validate(headers=signed_in, checks=CHECKS)
+    checks = CHECKS
+    if case.operation.path in TAKES_ANYTHING:
+        checks = [check for check in CHECKS if check is not negative_data_rejection]
+    case.call_and_validate(headers=signed_in, checks=checks)
