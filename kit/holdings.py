@@ -33,6 +33,7 @@ from kit.models import FeedCursor, Owner
 from kit.purging import (
     BY_INDEX,
     BY_PAGE,
+    BY_SMALLEST_INDEX,
     DURABLE,
     FIRST,
     LAST,
@@ -307,11 +308,11 @@ class Holdings:
 
     def rows_of(self, owner_ids: Collection[UUID]) -> dict[UUID, int]:
         """How many rows this app holds for each of the owners."""
-        return self._count(owner_ids, "by index", BY_INDEX)
+        return self._count(owner_ids, "by index", BY_SMALLEST_INDEX)
 
     def rows_left(self, owner_ids: Collection[UUID]) -> dict[UUID, int]:
         """The same, where most of them were deleted a moment ago."""
-        return self._count(owner_ids, "by page", BY_INDEX, BY_PAGE)
+        return self._count(owner_ids, "by page", BY_SMALLEST_INDEX, BY_PAGE)
 
     def count(self, owner_id: UUID) -> int:
         """How many rows this app holds for the owner."""

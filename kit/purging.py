@@ -26,6 +26,9 @@ SELECT set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 
        set_config('enable_mergejoin', 'off', true), set_config('seq_page_cost', '0', true),
        set_config('random_page_cost', '0', true)
 """
+# For counting, the smallest index that begins with the owner: where most rows agree in what comes
+# next, each takes six bytes of it. Pages must cost a little to tell which that is.
+BY_SMALLEST_INDEX = BY_INDEX.replace("'random_page_cost', '0'", "'random_page_cost', '0.01'")
 # For a look at rows most of which have just been deleted: page by page, and not once for each
 # dead entry of an index, which takes eight times as long.
 BY_PAGE = """
@@ -50,9 +53,9 @@ FIRST, LAST = Place(LOWEST, LOWEST), Place(HIGHEST, HIGHEST)
 
 @dataclass(frozen=True)
 class Statements:
-    """The SQL for one table. `owners_of_rows` gives the owner of each row they have."""
+    """The SQL for one table."""
 
-    owners_of_rows: str
+    count: str  # of the rows of `subject.id`
     delete_all: str  # returning the owner of each row
     find_end: str  # of the next so many rows of one owner
     delete_range: str
@@ -61,9 +64,7 @@ class Statements:
 def _of_owners(table: str, owner: str) -> Statements:
     """For a table whose rows point to their owner, in the column `owner`."""
     return Statements(
-        owners_of_rows=f"""
-            SELECT {owner} AS owner_id FROM {table} WHERE {owner} = ANY(%(owners)s::uuid[])
-        """,  # nosec B608
+        count=f"SELECT count(*) FROM {table} WHERE {owner} = subject.id",  # nosec B608
         delete_all=f"""
             DELETE FROM {table} WHERE {owner} = ANY(%(owners)s::uuid[])
             RETURNING {owner} AS owner_id
@@ -85,9 +86,10 @@ def _of_parents(table: str, parent: str, parents: str, owner: str) -> Statements
         f"SELECT id, {owner} AS owner_id FROM {parents} WHERE {owner} = ANY(%(owners)s::uuid[])"  # nosec B608
     )
     return Statements(
-        owners_of_rows=f"""
-            SELECT parent.owner_id FROM ({theirs}) AS parent
+        count=f"""
+            SELECT count(*) FROM {parents} AS parent
             JOIN {table} AS held ON held.{parent} = parent.id
+            WHERE parent.{owner} = subject.id
         """,  # nosec B608
         delete_all=f"""
             DELETE FROM {table} AS held USING ({theirs}) AS parent
@@ -187,13 +189,14 @@ def count_rows(
 ) -> dict[UUID, int]:
     """How many rows each of these owners has, in one look: some may be changing tables.
 
+    Owner by owner, which for one who has a million takes half as long as to group all by owner.
     `plan` tells for which settings it is planned: one that is prepared keeps the plan it got
     under the first, and is known again by its text alone.
     """
-    each = " UNION ALL ".join(table.statements.owners_of_rows for table in tables)
+    each = " + ".join(f"({table.statements.count})" for table in tables)
     with connections[alias].cursor() as cursor:
         cursor.execute(
-            f"/* {plan} */ SELECT owner_id, count(*) FROM ({each}) AS row GROUP BY owner_id",  # nosec B608
-            {"owners": list(owner_ids)},
+            f"/* {plan} */ SELECT id, {each} FROM unnest(%s::uuid[]) AS subject (id)",  # nosec B608
+            [list(owner_ids)],
         )
-        return dict.fromkeys(owner_ids, 0) | dict(cursor.fetchall())
+        return dict(cursor.fetchall())
