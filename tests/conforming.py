@@ -5,6 +5,7 @@ HTML, or of an address that the schema leaves out, is not.
 """
 
 import re
+import threading
 from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
@@ -23,6 +24,7 @@ NOT_DESCRIBED = {
 CONVERTER = re.compile(r"<(?:\w+:)?(\w+)>")
 PROBLEM = "application/problem+json"
 SCHEMA = "urn:epis"
+_generating = threading.Lock()
 
 
 def complaints(response: Any) -> Iterator[str]:
@@ -73,8 +75,13 @@ def operation_of(request: Any) -> Any:
     return operation or {"responses": {"default": {"$ref": "#/components/responses/Problem"}}}
 
 
-@cache
 def schema() -> Any:
+    with _generating:  # the generator cannot be used by two threads at once
+        return _schema()
+
+
+@cache
+def _schema() -> Any:
     return SchemaGenerator().get_schema(request=None, public=True)  # type: ignore[no-untyped-call]
 
 

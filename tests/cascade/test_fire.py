@@ -44,22 +44,23 @@ class Fire:
     accepted: dict[str, int] = field(default_factory=lambda: {"todos": 0, "counter": 0})
     statuses: set[int] = field(default_factory=set)
 
-    def over_http(self, app: str, path: str, body: Callable[[int], Any]) -> int:
-        """Rows accepted until the first refusal; an array counts each of its items."""
+    def over_http(
+        self, path: str, body: Callable[[int], Any], *, rows: int = 1
+    ) -> Callable[[], int]:
+        """To be run: rows accepted until the first refusal; each request asks for so many.
+
+        Signs in at once, before anybody can delete the account.
+        """
         client = client_of(User.objects.get(id=self.citizen.id))
 
         def ask(number: int) -> int:
-            sent = body(number)
-            answer = client.post(path, sent)
+            answer = client.post(path, body(number))
             self.statuses.add(answer.status_code)
             if answer.status_code not in CREATED:
                 raise OwnerIsGone
-            return len(sent) if isinstance(sent, list) else 1
+            return rows
 
-        return self._until_refused(ask)
-
-    def at_the_operation(self, operation: Callable[[int], int]) -> int:
-        return self._until_refused(operation)
+        return partial(self._until_refused, ask)
 
     def _until_refused(self, ask: Callable[[int], int]) -> int:
         rows = 0
@@ -70,10 +71,9 @@ class Fire:
                 return rows
 
     def delete(self, when: Callable[[], object]) -> None:
+        client = client_of(User.objects.get(id=self.citizen.id))
         wait_for("the others at it", when)
-        answer = client_of(User.objects.get(id=self.citizen.id)).delete(
-            f"/api/users/{self.citizen.id}/"
-        )
+        answer = client.delete(f"/api/users/{self.citizen.id}/")
         self.statuses.add(answer.status_code)
         work_until_done()
 
@@ -100,7 +100,7 @@ class Fire:
             return 1
 
         def have_increments_applied() -> int:
-            return self.at_the_operation(apply_and_look)
+            return self._until_refused(apply_and_look)
 
         def apply_and_look(number: int) -> int:
             counter.apply_pending_increments()
@@ -112,23 +112,27 @@ class Fire:
             return sum(rows_left(owner_id).values()) >= before + 4 * ARRAY
 
         *rows, _, _ = race(
-            partial(self.over_http, "todos", "/api/todos/", lambda n: {"title": f"todo {n}"}),
-            partial(self.at_the_operation, create),
-            partial(self.at_the_operation, create),
-            partial(self.over_http, "counter", "/api/counters/", lambda n: {"name": f"http {n}"}),
-            partial(self.at_the_operation, open_counter),
-            partial(self.over_http, "counter", increments, lambda n: {"key": f"http-{n}"}),
-            partial(
-                self.over_http,
-                "counter",
+            self.over_http("/api/todos/", lambda n: {"title": f"todo {n}"}),
+            self.over_http(
+                "/api/todos/bulk/",
+                lambda n: {"create": [{"title": f"bulk {n + each}"} for each in range(ARRAY)]},
+                rows=ARRAY,
+            ),
+            partial(self._until_refused, create),
+            partial(self._until_refused, create),
+            self.over_http("/api/counters/", lambda n: {"name": f"http {n}"}),
+            partial(self._until_refused, open_counter),
+            self.over_http(increments, lambda n: {"key": f"http-{n}"}),
+            self.over_http(
                 increments,
                 lambda n: [{"key": f"array-{n + each}"} for each in range(ARRAY)],
+                rows=ARRAY,
             ),
-            partial(self.at_the_operation, increment),
+            partial(self._until_refused, increment),
             have_increments_applied,
             partial(self.delete, when or have_begun),
         )
-        todos, counters = sum(rows[:3]), sum(rows[3:])
+        todos, counters = sum(rows[:4]), sum(rows[4:])
         self.accepted = {"todos": todos, "counter": counters}
         return Deletion.objects.get(user_id=owner_id)
 
