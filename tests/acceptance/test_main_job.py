@@ -4,7 +4,9 @@ import logging
 import statistics
 import threading
 import time
+from collections import Counter, defaultdict
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import pytest
@@ -132,6 +134,43 @@ class TestCounting:
         )
 
         assert median < 0.1
+
+    def test_counts_each_key_once_through_kills_of_postgresql(self, epis: Running) -> None:
+        """Of a group whose commit was under way nobody knows whether it was: all ask again."""
+        account = epis.register("restarted")
+        counter = new_counter(account, "unbroken")
+        answers: dict[str, list[int]] = defaultdict(list)
+        over = threading.Event()
+
+        def send(thread: int) -> None:
+            number = 0
+            while not over.is_set():
+                key = f"{thread}-{number}"
+                while True:
+                    answers[key].append(increment(account, counter, key).status)
+                    if answers[key][-1] != 503:
+                        break
+                    time.sleep(0.05)
+                number += 1
+
+        def harm() -> None:
+            try:
+                for _ in range(2):
+                    (postmaster,) = epis.processes("bin/postgres -D")
+                    postmaster.kill()
+                    before = len(answers)
+                    wait_for("increments again", lambda: len(answers) > before + 50, seconds=30)  # noqa: B023
+            finally:
+                over.set()
+
+        race(harm, *[partial(send, thread) for thread in range(8)])
+        wait_for("all applied", lambda: value(account, counter) == len(answers), seconds=30)
+        seen.info("%d keys; %s", len(answers), Counter(chain.from_iterable(answers.values())))
+
+        assert {503} < set(chain.from_iterable(answers.values())) <= {200, 202, 503}
+        receipts = all_pages(account, f"{counter}increments/?page_size=200")
+        assert sorted(row["key"] for row in receipts) == sorted(answers)
+        assert sorted(row["result"] for row in receipts) == list(range(1, len(answers) + 1))
 
 
 class TestDeleting:
