@@ -10,7 +10,7 @@ from epis.processes import Program, has_ended, how_it_ended, signal_group
 
 FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 10.0
-SETTLED_AFTER = 30.0
+SETTLED_AFTER = 10.0
 INSIST_EVERY = 5.0
 
 Say = Callable[[str, str], None]
@@ -23,7 +23,7 @@ class Part:
     name: str
     prepare: Callable[[], Program]
     is_ready: Callable[[], bool] = lambda: True
-    # The part after whose restart this one is restarted as well.
+    # The part after whose restart this one is replaced as well.
     follows: str | None = None
     stop_seconds: float = 60
 
@@ -53,6 +53,7 @@ class Life:
     # Set once the child is asked to end: until when, and what then.
     patience_until: float | None = None
     next_signal: signal.Signals = signal.SIGKILL
+    # Set once it is killed to be replaced.
     again: bool = False
 
 
@@ -85,12 +86,18 @@ class Child:
         self._life = Life(program, process, next_signal=program.last_signal)
         self._say(self.part.name, f"started (pid {process.pid})")
 
-    def end(self, *, again: bool = False) -> None:
-        """Ask for an orderly end; with `again`, the next life follows at once."""
+    def replace(self) -> None:
+        """Kill it; the next life follows at once."""
+        if self._life is not None and self._life.patience_until is None:
+            self._life.again = True
+            signal_group(self._life.process.pid, signal.SIGKILL)
+
+    def end(self) -> None:
+        """Ask for an orderly end."""
         self._due = None
         if self._life is None:
             return
-        self._life.again = again
+        self._life.again = False
         if self._life.patience_until is None:
             self._life.patience_until = time.monotonic() + self.part.stop_seconds
             self._life.process.send_signal(self._life.program.stop_signal)
@@ -112,13 +119,14 @@ class Child:
     def _bury(self, life: Life) -> None:
         self.last_end = f"{how_it_ended(life.process)}, its log is {life.program.log}"
         pid = life.process.pid
-        if life.patience_until is None:
+        if life.again:
+            self._say(self.part.name, f"ended (pid {pid})")
+            self._due = time.monotonic()
+        elif life.patience_until is None:
             pause = self._rest(time.monotonic() - life.started)
             self._say(self.part.name, f"died (pid {pid}): {self.last_end}; again in {pause:g} s")
         else:
             self._say(self.part.name, f"ended (pid {pid})")
-            if life.again:
-                self._due = time.monotonic()
 
     def _start_again(self) -> None:
         try:

@@ -87,13 +87,15 @@ class Supervisor:
             was_ready = child.is_ready
             child.look()
             if child.is_ready and not was_ready and child.lives > 1:
-                self._restart_followers(child)
+                self._replace_followers(child)
 
-    def _restart_followers(self, leader: Child) -> None:
+    def _replace_followers(self, leader: Child) -> None:
+        """Not asked to end in order: a worker would finish what it can no longer acknowledge, for
+        twenty seconds and more, and hear of nothing new meanwhile."""
         for child in self._children():
             if child.part.follows == leader.part.name and child.is_running:
                 self._say(child.part.name, f"is restarted, because {leader.part.name} was")
-                child.end(again=True)
+                child.replace()
 
     def _ask_to_stop(self, number: int, frame: FrameType | None) -> None:
         self._stop_asked = True

@@ -11,7 +11,7 @@ import pytest
 
 from epis.embedded.ground import CannotStart
 from epis.processes import Program
-from epis.supervisor.child import LONGEST_PAUSE, SETTLED_AFTER, Backoff, Part
+from epis.supervisor.child import LONGEST_PAUSE, SETTLED_AFTER, Backoff, Child, Part
 from epis.supervisor.supervisor import Supervisor
 from tests.polling import wait_for
 from tests.supervisor.conftest import Events
@@ -90,7 +90,7 @@ class TestRestart:
 
         assert "cannot start: the disk is full; again in 1 s" in events.of("postgres")
 
-    def test_restarts_those_who_follow_the_broker(self, events: Events, part: MakePart) -> None:
+    def test_replaces_those_who_follow_the_broker(self, events: Events, part: MakePart) -> None:
         with Supervisor(events.say) as supervisor:
             supervisor.start(part("valkey"))
             supervisor.start(part("counter", follows="valkey"), part("web"))
@@ -100,6 +100,42 @@ class TestRestart:
 
         assert "is restarted, because valkey was" in events.of("counter")
         assert len(events.pids("web")) == 1
+
+    def test_does_not_wait_for_what_a_follower_is_at(
+        self, events: Events, part: MakePart, tmp_path: Path
+    ) -> None:
+        """A worker ends in order when its task has, which may take longer than anyone waits."""
+        ready = tmp_path / "ready"
+        busy = (
+            "import pathlib, signal, time\n"
+            "signal.signal(signal.SIGTERM, lambda *args: None)\n"
+            f"pathlib.Path({str(ready)!r}).touch()\n"
+            "time.sleep(600)"
+        )
+        with Supervisor(events.say) as supervisor:
+            supervisor.start(part("valkey"))
+            supervisor.start(part("counter", busy, follows="valkey", stop_seconds=0.1))
+            wait_for("the follower at work", ready.exists)
+
+            os.kill(events.pids("valkey")[0], signal.SIGKILL)
+            watch_until(supervisor, "a second life", lambda: len(events.pids("counter")) == 2)
+
+            said = events.of("counter")
+        assert not any(event.startswith("does not end") for event in said)
+
+    def test_lets_a_follower_end_that_was_asked_to_before(
+        self, events: Events, part: MakePart
+    ) -> None:
+        follower = Child(part("counter"), events.say)
+        follower.start()
+
+        follower.end()
+        follower.replace()
+        follower.look()
+        wait_for("the end", lambda: follower.look() or not follower.is_running)
+        follower.look()
+
+        assert len(events.pids("counter")) == 1
 
     def test_pauses_longer_with_each_early_death_and_forgives_after_a_long_life(self) -> None:
         backoff = Backoff()
