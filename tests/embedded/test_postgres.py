@@ -69,6 +69,15 @@ class TestStart:
             assert connection.execute("SHOW fsync").fetchone() == ("on",)
             assert connection.execute("SHOW synchronous_commit").fetchone() == ("on",)
 
+    @pytest.mark.skipif(sys.platform != "linux", reason="no other system has syncfs")
+    def test_flushes_all_files_at_once_behind_a_crash(
+        self, locations: Locations, start: Start
+    ) -> None:
+        start(Postgres(locations, DATABASES))
+
+        with connect(locations) as connection:
+            assert connection.execute("SHOW recovery_init_sync_method").fetchone() == ("syncfs",)
+
     def test_survives_a_callers_locale_and_postgres_variables(
         self, locations: Locations, start: Start, monkeypatch: pytest.MonkeyPatch
     ) -> None:
