@@ -17,10 +17,11 @@ from faults import record
 from faults.clients.http import GaveUp
 from faults.ending import heed_signals
 from faults.errors import CannotRun
+from faults.history import History
 from faults.kinds import FORECAST, WEATHERS
 from faults.mutants import MUTANTS
 from faults.plan import Plan
-from faults.report import summary_of, write
+from faults.report import summary_of, write, write_round
 from faults.rounds import Round, play
 
 LARGEST_SEED = 10**6
@@ -33,35 +34,63 @@ def main(arguments: Sequence[str] | None = None) -> int:
     plan = _plan(chosen)
     began = time.strftime("%Y-%m-%d %H:%M")
     _say(f"seed {plan.seed}: {plan.rounds} round(s) of {plan.seconds} s")
-    folder = plan.out / f"{began.replace(' ', '-').replace(':', '')}-{plan.seed}"
-    folder.mkdir(parents=True, exist_ok=True)
+    run = Run(plan, began, keeps=chosen.record)
     try:
-        rounds = _play_rounds(plan, chosen.weather or FORECAST, folder)
-        mutants = {name: _try_mutant(name, plan) for name in chosen.mutants}
+        run.play(chosen.weather or FORECAST)
+        run.try_out(chosen.mutants)
     except (CannotRun, CannotStart, GaveUp, OSError, psutil.Error, psycopg.Error) as error:
         _say(f"cannot go on: {error}")
         return 2
-    about = {"began": began, "seed": plan.seed, "seconds": plan.seconds, "machine": _machine()}
-    summary = summary_of(rounds, mutants, about)
-    page = write(folder, rounds, summary)
-    _say(f"written: {page}")
-    if chosen.record:
-        _say(f"recorded: {record.keep(summary)}")
-    found = [each.name for each in rounds if each.faults_found]
-    missed = [name for name, caught_by in mutants.items() if not caught_by]
-    _say(f"{summary['kills']} kills; " + (_told(found, missed) or "nothing found, nothing missed"))
-    return 1 if found or missed else 0
+    return run.tell()
 
 
-def _play_rounds(plan: Plan, weathers: Sequence[str], folder: Path) -> list[Round]:
-    seeds = random.Random(plan.seed)  # noqa: S311 - to be repeated, not to be secret
-    rounds = []
-    for number in range(plan.rounds):
-        name, weather = str(number + 1), weathers[number % len(weathers)]
-        played = play(name, plan, weather, seeds.randrange(LARGEST_SEED), _say)
-        played.history.write(folder / f"round-{name}.jsonl.gz")
-        rounds.append(played)
-    return rounds
+class Run:
+    """What has come of a run so far. It is written anew behind each round, for it may be cut short.
+
+    With `keeps` also into the docs.
+    """
+
+    def __init__(self, plan: Plan, began: str, *, keeps: bool) -> None:
+        self._plan = plan
+        self._began = began
+        self._keeps = keeps
+        self._folder = plan.out / f"{began.replace(' ', '-').replace(':', '')}-{plan.seed}"
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._rounds: list[Round] = []
+        self._mutants: dict[str, list[str]] = {}
+
+    def play(self, weathers: Sequence[str]) -> None:
+        seeds = random.Random(self._plan.seed)  # noqa: S311 - to be repeated, not to be secret
+        for number in range(self._plan.rounds):
+            name, weather = str(number + 1), weathers[number % len(weathers)]
+            played = play(name, self._plan, weather, seeds.randrange(LARGEST_SEED), _say)
+            write_round(self._folder, played)
+            played.history = History()  # many rounds' would not fit into the memory
+            self._rounds.append(played)
+            self._write()
+
+    def try_out(self, mutants: Sequence[str]) -> None:
+        for name in mutants:
+            self._mutants[name] = _try_mutant(name, self._plan)
+            self._write()
+
+    def tell(self) -> int:
+        """Say what was found; the exit code."""
+        page = self._write()
+        _say(f"written: {page}")
+        found = [each.name for each in self._rounds if each.faults_found]
+        missed = [name for name, caught_by in self._mutants.items() if not caught_by]
+        kills = sum(each.kills for each in self._rounds)
+        _say(f"{kills} kills; " + (_told(found, missed) or "nothing found, nothing missed"))
+        return 1 if found or missed else 0
+
+    def _write(self) -> Path:
+        plan = self._plan
+        about = {"seed": plan.seed, "seconds": plan.seconds, "machine": _machine()}
+        summary = summary_of(self._rounds, self._mutants, {"began": self._began, **about})
+        if self._keeps:
+            record.keep(summary)
+        return write(self._folder, self._rounds, summary)
 
 
 def _try_mutant(name: str, plan: Plan) -> list[str]:

@@ -30,13 +30,18 @@ QUIET_SECONDS = 0.7  # in which increments come while nobody looks for them
 
 @dataclass
 class Struck:
-    """A fault as it was: from when to when, how many it killed, and when all was well again."""
+    """A fault as it was: from when to when, how many it killed, and when all was well again.
+
+    `calm` is when the last fault of its stroke had ended: nothing else happened from then on until
+    all was well, or was given up. None for the stroke behind which nobody looked.
+    """
 
     kind: str
     began: float
     ended: float
     kills: int
     alone: bool
+    calm: float | None = None
     recovered: float | None = None
 
     def as_dict(self) -> dict[str, Any]:
@@ -127,9 +132,11 @@ class Chaos:
         felt_again = self._when(lambda: self._load.recovered_at(behind) is not None)
         pulse = self._load.recovered_at(behind)
         for struck in ended:
+            struck.calm = behind
             if there_again is not None and felt_again is not None and pulse is not None:
                 struck.recovered = max(pulse, there_again)
-        took = "has not recovered" if pulse is None else f"recovered in {pulse - behind:.1f} s"
+        well = ended[0].recovered
+        took = "has not recovered" if well is None else f"recovered in {well - behind:.1f} s"
         self._say(f"{behind:6.1f} s  {' + '.join(each.kind for each in ended)}: {took}")
 
     def _is_whole(self, parts: set[str]) -> bool:

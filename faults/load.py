@@ -3,11 +3,10 @@
 import random
 import threading
 from collections.abc import Sequence
-from typing import Any
 
 from faults.clients.accounts import Living
 from faults.clients.counting import Counters, Counting, Reading
-from faults.clients.http import Caller, Client, create_counter, settle
+from faults.clients.http import Caller, Client, create_counter, create_todo, settle
 from faults.clients.pulse import CountingPulse, Pulse, RenamingPulse
 from faults.clients.todos import Writing
 from faults.control.clients import ControlCounting, ControlDeleting
@@ -32,11 +31,12 @@ class Load:
         account = settle(main, "main")
         names = ("ones", "sums", "any")
         counters = Counters(*(create_counter(main, account, name) for name in names))
-        todos = [self._create_todo(main, account.id, f"shared-{n}") for n in range(SHARED_TODOS)]
+        created = [create_todo(main, account.id, f"shared-{n}") for n in range(SHARED_TODOS)]
+        todos = [str(each.answer["id"]) for each in created]
         renamed = self._caller("pulse")
         renamed.request_seconds = PULSE_SECONDS
         pulsing = settle(renamed, "pulse")
-        self._create_todo(renamed, pulsing.id, "a pulse")
+        create_todo(renamed, pulsing.id, "a pulse")
         counted = create_counter(renamed, pulsing, "pulse")
         counting = self._caller("counting-pulse", pulsing.token)
         counting.request_seconds = PULSE_SECONDS
@@ -79,8 +79,3 @@ class Load:
     def _caller(self, name: str, token: str = "") -> Caller:
         rng = random.Random(self._rng.random())  # noqa: S311 - for load, not for secrets
         return Caller(name, self._port, self._history, rng, token)
-
-    def _create_todo(self, caller: Caller, user_id: str, title: str) -> str:
-        sent: dict[str, Any] = {"title": title}
-        created = caller.insist("create todo", user_id, "POST", "/api/todos/", sent)
-        return str(created.answer["id"])

@@ -22,16 +22,25 @@ WORDS = {
 NAMED = tuple(judge for judges in WORDS.values() for judge in judges)
 
 
+def write_round(folder: Path, played: Round) -> None:
+    """Write what is large about a round into the folder: its history, and the chart of it."""
+    played.history.write(folder / f"round-{played.name}.jsonl.gz")
+    struck = [struck.as_dict() for struck in played.struck]
+    title = f"Round {played.name}: requests, and the faults meanwhile"
+    chart = requests_chart(title, played.history.exchanges, struck)
+    _chart_of(folder, played).write_text(chart)
+
+
+def _chart_of(folder: Path, played: Round) -> Path:
+    return folder / f"round-{played.name}.svg"
+
+
 def write(folder: Path, rounds: Sequence[Round], summary: Mapping[str, Any]) -> Path:
-    """Write everything about a run into the folder; returns the page's path."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write the report of a run whose rounds are in the folder; returns the page's path."""
     charts = {"recovery": recovery_chart("Seconds until all was well again", summary["recoveries"])}
+    (folder / "recovery.svg").write_text(charts["recovery"])
     for each in rounds:
-        struck = [struck.as_dict() for struck in each.struck]
-        title = f"Round {each.name}: requests, and the faults meanwhile"
-        charts[f"round-{each.name}"] = requests_chart(title, each.history.exchanges, struck)
-    for name, svg in charts.items():
-        (folder / f"{name}.svg").write_text(svg)
+        charts[f"round-{each.name}"] = _chart_of(folder, each).read_text()
     (folder / "summary.json").write_text(json.dumps(summary, indent=1) + "\n")
     told = [json.dumps(each.summary(), indent=1) for each in rounds]
     (folder / "rounds.json").write_text("[" + ",\n".join(told) + "]\n")

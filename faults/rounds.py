@@ -1,6 +1,7 @@
 """One round: epis is started, loaded, broken, left in peace, and judged."""
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +19,7 @@ from faults.load import Load
 from faults.mutants import MUTANTS
 from faults.plan import Plan, Say
 
+SECONDS_TO_RECOVER = 30.0  # from every fault, where nothing else happens meanwhile
 SECONDS_TO_REST = 30.0  # behind the last fault, in which everything must have been applied
 SECONDS_WAITED = 45.0
 WARM_UP_SECONDS = 30.0
@@ -117,6 +119,7 @@ def _judge(played: Round, epis: Instance, load: Load) -> None:
     exchanges = list(played.history.exchanges)
     at_rest = rest.read(epis.databases)
     played.found |= judge(exchanges, at_rest)
+    played.found["recovery"] = late_recoveries(played.struck)
     played.found["clients"] = list(load.complaints)
     for command in COMMANDS:
         ran = epis.manage(*command)
@@ -132,6 +135,22 @@ def _judge(played: Round, epis: Instance, load: Load) -> None:
         "deletions done": sum(each.state == "done" for each in at_rest.deletions),
         "deletions cancelled": sum(each.state == "cancelled" for each in at_rest.deletions),
     }
+
+
+def late_recoveries(struck: Sequence[Struck]) -> list[str]:
+    """Faults behind which something was not well within `SECONDS_TO_RECOVER`."""
+    return [
+        f"{each.kind} at {each.began:.1f} s: {_took(each)}"
+        for each in struck
+        if each.calm is not None
+        and (each.recovered is None or each.recovered - each.calm > SECONDS_TO_RECOVER)
+    ]
+
+
+def _took(struck: Struck) -> str:
+    if struck.calm is None or struck.recovered is None:
+        return "not recovered from"
+    return f"recovered from in {struck.recovered - struck.calm:.1f} s"
 
 
 def _told(played: Round) -> str:

@@ -5,7 +5,7 @@ import threading
 import time
 from typing import Any
 
-from faults.clients.http import Caller, Client, create_counter, settle, sign_in
+from faults.clients.http import Caller, Client, create_counter, create_todo, settle, sign_in
 
 RACERS = 3  # at an account, who go on creating while it is deleted
 KEPT, RESTORED = 0.15, 0.35  # the share of accounts that stay, and of deletions that are cancelled
@@ -29,7 +29,7 @@ class Living(Client):
         path = f"/api/counters/{counter}/increments/"
         self.caller.insist("increments", counter, "POST", path, increments)
         for number in range(self.rng.randint(1, 4)):
-            self._create_todo(account.id, f"{username} {number}")
+            create_todo(self.caller, account.id, f"{username} {number}")
         self._rename(account.id, f"{username}-renamed")
         if self.rng.random() < KEPT:
             return
@@ -44,9 +44,6 @@ class Living(Client):
         closed.set()
         for racer in racers:
             racer.join()
-
-    def _create_todo(self, user_id: str, title: str) -> None:
-        self.caller.call("create todo", user_id, "POST", "/api/todos/", {"title": title})
 
     def _rename(self, user_id: str, username: str) -> None:
         path = f"/api/users/{user_id}/"
@@ -64,7 +61,7 @@ class Living(Client):
         cancelled = self.caller.insist("cancel deletion", user_id, "POST", path, {})
         if cancelled.succeeded:
             self.caller.token = sign_in(self.caller, f"{username}-renamed")
-            self._create_todo(user_id, f"{username} is back")
+            create_todo(self.caller, user_id, f"{username} is back")
 
     def _racer(self, number: int, user_id: str, counter: str, closed: threading.Event) -> "Racing":
         name = f"{self.caller.name}-{self._number}-racer-{number}"
@@ -91,7 +88,7 @@ class Racing(Client):
         self._number += 1
         title = f"{self.caller.name}-{self._number}"
         if self.rng.random() < 0.7:
-            self.caller.call("create todo", self._user_id, "POST", "/api/todos/", {"title": title})
+            create_todo(self.caller, self._user_id, title)
         else:
             path = f"/api/counters/{self._counter}/increments/"
             increment = {"key": title, "amount": 1}

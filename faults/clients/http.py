@@ -66,7 +66,7 @@ class Caller:
         deadline = time.monotonic() + PATIENCE_SECONDS
         while True:
             exchange = self.call(*args, **kwargs)
-            if not exchange.is_open and exchange.status != 429:
+            if not exchange.is_open and not _is_to_be_sent_again(exchange):
                 return exchange
             if time.monotonic() > deadline:
                 raise GaveUp(f"{self.name}: {exchange.what} was not answered")
@@ -94,6 +94,12 @@ class Caller:
         if isinstance(content, dict) and "etag" in answer.headers:
             content["etag"] = answer.headers["etag"]
         return answer.status, content
+
+
+def _is_to_be_sent_again(exchange: Exchange) -> bool:
+    """Whether the answer says so: too many requests, or the first one is still being worked on."""
+    in_flight = exchange.status == 409 and exchange.answer.get("code") == "key_in_flight"
+    return exchange.status == 429 or in_flight
 
 
 @dataclass(frozen=True)
@@ -138,6 +144,14 @@ def create_counter(caller: Caller, owner: Account, name: str) -> str:
     path = "/api/counters/?page_size=200"
     mine = caller.insist("list counters", name, "GET", path, sent=sent)
     return next(str(each["id"]) for each in mine.answer["results"] if each["name"] == name)
+
+
+def create_todo(caller: Caller, user_id: str, title: str) -> Exchange:
+    """Sent with a key until it is answered. The title is of this todo only. Raises GaveUp."""
+    return caller.insist(
+        *("create todo", user_id, "POST", "/api/todos/", {"title": title}),
+        headers={"Idempotency-Key": title.replace(" ", "-")},
+    )
 
 
 class Client:

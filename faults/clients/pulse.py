@@ -70,4 +70,16 @@ class RenamingPulse(Pulse):
                 return False
             self._asked_for = name
         seen = self.caller.call("look for", name, "GET", f"/api/todos/?username={name}")
-        return seen.succeeded and bool(seen.answer["results"])
+        if seen.succeeded and seen.answer["results"]:
+            return True
+        if self._was_overtaken(name):
+            self._asked_for = ""
+        return False
+
+    def _was_overtaken(self, name: str) -> bool:
+        """Whether an attempt of earlier, which was not answered, came late and took the name away.
+
+        Then it has to be asked for once more. Not in any case: that would ring the bell anew.
+        """
+        me = self.caller.call("who am I", self._user_id, "GET", "/api/users/me/")
+        return me.succeeded and me.answer["username"] != name

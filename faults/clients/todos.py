@@ -4,7 +4,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from faults.clients.http import Client
+from faults.clients.http import Client, create_todo
 
 PAUSE_SECONDS = 0.08
 
@@ -22,7 +22,7 @@ class Writing(Client):
         self._number += 1
         title = f"{self.caller.name}-{self._number}"
         if self.rng.random() < 0.2:
-            self.caller.call("create todo", self._user_id, "POST", "/api/todos/", {"title": title})
+            create_todo(self.caller, self._user_id, title)
         else:
             self._change(self.rng.choice(self._shared), title)
         time.sleep(self.rng.uniform(0, 2 * PAUSE_SECONDS))

@@ -71,11 +71,11 @@ def _rows_of(
     acknowledged: dict[tuple[str, str], set[object]] = defaultdict(set)
     sent: dict[tuple[str, str], set[object]] = defaultdict(set)
     owner_of: dict[str, str] = {}
-    for number, each in enumerate(exchanges):
+    for each in exchanges:
         rows: set[object] = set()
         where = ("todos", each.subject)
         if each.what == "create todo":
-            rows = {number}
+            rows = {each.sent["title"]}
         elif each.what == "create counter":
             where = ("counter", each.sent["owner"])
             rows = {each.sent["name"]}

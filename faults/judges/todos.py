@@ -14,7 +14,10 @@ def lost_or_overwritten(exchanges: Sequence[Exchange], rest: Rest) -> Iterator[s
 
 
 def _lost(exchanges: Sequence[Exchange], rest: Rest) -> Iterator[str]:
-    """Of users who stayed: each acknowledged one is there, each attempt made one at most."""
+    """Of users who stayed: each acknowledged one is there. Nobody's was created twice.
+
+    A title is of one todo, however often that was asked for.
+    """
     there = stayed(exchanges)
     for each in exchanges:
         if each.what == "create todo" and each.succeeded and each.subject in there:
@@ -22,10 +25,17 @@ def _lost(exchanges: Sequence[Exchange], rest: Rest) -> Iterator[str]:
                 yield f"todo {each.sent['title']!r} was acknowledged and is not there"
             elif rest.todos[each.answer["id"]].owner != each.subject:
                 yield f"todo {each.sent['title']!r} has another owner"
+    created = [each for each in exchanges if each.what == "create todo"]
     times = Counter((todo.owner, todo.title) for todo in rest.todos.values())
-    for each in exchanges:
-        if each.what == "create todo" and times[each.subject, each.sent["title"]] > 1:
-            yield f"todo {each.sent['title']!r} was created twice"
+    for user, title in {(each.subject, each.sent["title"]) for each in created}:
+        if times[user, title] > 1:
+            yield f"todo {title!r} was created twice"
+    first: dict[tuple[str, str], str] = {}
+    for each in created:
+        if each.succeeded:
+            id = first.setdefault((each.subject, each.sent["title"]), each.answer["id"])
+            if each.answer["id"] != id:
+                yield f"todo {each.sent['title']!r} was acknowledged as {id}, {each.answer['id']}"
 
 
 def _overwritten(exchanges: Sequence[Exchange], rest: Rest) -> Iterator[str]:

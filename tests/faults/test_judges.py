@@ -204,6 +204,14 @@ class TestTodos:
 
         assert found(todos.lost_or_overwritten, ([create(KEEPER, "first", 1)], at_rest))
 
+    def test_one_that_was_acknowledged_as_two_is_found(self) -> None:
+        again = create(KEEPER, "first", 2)
+        again.answer = {"id": "another"}
+        at_rest = known_as("keeper")
+        at_rest.todos = {"id of first": Todo(KEEPER, "first", 1), "another": Todo("", "", 1)}
+
+        assert found(todos.lost_or_overwritten, ([create(KEEPER, "first", 1), again], at_rest))
+
     def test_two_changes_of_one_version_are_found(self) -> None:
         exchanges = [write(1, "mine", 1), write(1, "theirs", 1)]
 
@@ -275,6 +283,14 @@ class TestAccounts:
         at_rest.owners["todos"][LEAVER] = Owner("", True, 1)
 
         assert found(accounts.wrong_certificates, (exchanges, at_rest))
+
+    def test_a_todo_that_was_asked_for_twice_counts_once(self) -> None:
+        exchanges, at_rest = departure()
+        again = create(LEAVER, "second", 3)
+        at_rest.deletions = [Deletion(LEAVER, "done", {"todos": 3, "counter": 2})]
+        at_rest.owners["todos"][LEAVER] = Owner("", True, 3)
+
+        assert found(accounts.wrong_certificates, ([*exchanges, again], at_rest))
 
     def test_what_was_not_answered_may_be_in_the_certificate_or_not(self) -> None:
         exchanges, at_rest = departure()

@@ -2,6 +2,7 @@
 
 import json
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,8 @@ from faults.charts import recovery_chart, requests_chart
 from faults.control.verdict import Verdict
 from faults.figures import merged, percentile, recoveries, single_kills
 from faults.history import read
-from faults.report import summary_of, tables_of, write
-from faults.rounds import Round
+from faults.report import summary_of, tables_of, write, write_round
+from faults.rounds import SECONDS_TO_RECOVER, Round, late_recoveries
 from tests.faults.worlds import increment, unanswered
 
 COUNTS = {"requests": 2, "increments applied": 1, "deletions done": 0}
@@ -54,6 +55,18 @@ class TestFigures:
         assert merged([found, found])["kill broker"] == [2.0, 2.0]
 
 
+class TestRecovery:
+    @pytest.mark.parametrize("recovered", [None, 2 + SECONDS_TO_RECOVER + 0.1])
+    def test_from_any_fault_is_found_where_it_is_late(self, recovered: float | None) -> None:
+        late = Struck("kill broker", 1, 1, 1, alone=False, calm=2, recovered=recovered)
+        in_time = replace(late, recovered=2 + SECONDS_TO_RECOVER)
+
+        assert len(late_recoveries([in_time, late, in_time])) == 1
+
+    def test_is_not_asked_for_where_nobody_looked(self) -> None:
+        assert not late_recoveries([Struck("the last bells lost", 1, 1, 1, alone=True)])
+
+
 class TestSummary:
     def test_says_what_the_judges_found_and_what_became_of_the_control(self) -> None:
         told = summary(lost=["one"], doubled=["two", "three"])
@@ -77,6 +90,8 @@ class TestSummary:
 
 class TestReport:
     def test_is_a_page_with_charts_and_the_figures_beside_it(self, tmp_path: Path) -> None:
+        write_round(tmp_path, played())
+
         page = write(tmp_path, [played()], summary())
 
         assert "0 lost, 0 doubled, 0 orphaned" in page.read_text()
