@@ -1,21 +1,10 @@
-"""epis as `manage.py up` runs it, on a folder and a port of its own, with a counter to load.
-
-fsync is on, and every setting is the default, but for the number of web threads where the
-plan says so. Whatever servers the environment or a `.env` names are left alone.
-"""
+"""An epis of one's own, with a counter to load, and as many web threads as the plan says."""
 
 import http.client
 import json
-import os
-import shutil
-import socket
 import subprocess  # nosec B404
-import sys
-import tempfile
 from collections.abc import Mapping
-from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from uuid import UUID
 
 import psutil
@@ -25,60 +14,25 @@ from bench.errors import CannotMeasure
 from bench.plan import Plan
 from bench.waiting import wait_until
 from epis.embedded.ground import executable, servers_account
-from epis.embedded.locations import Locations
 from epis.processes import Program, signal_group
+from harness.installation import HOST, IS_UP, START_SECONDS, STOP_SECONDS, Installation
 
-PROJECT = Path(__file__).resolve().parent.parent
-HOST = "127.0.0.1"
-START_SECONDS = 120
-STOP_SECONDS = 120
 PASSWORD = "a long pass phrase"  # noqa: S105 - of an account that lives for one chapter  # nosec B105
-# Empty, they are as good as missing, and a `.env` cannot name them.
-NAMED_SERVERS = (
-    *("USERS_DATABASE_URL", "TODOS_DATABASE_URL", "COUNTER_DATABASE_URL", "BROKER_URL"),
-    "SECRET_KEY",
-)
 
 
-class Instance:
+class Instance(Installation):
     """One running epis. Use as a context: leaving it stops everything and removes the folder."""
 
     def __init__(self, plan: Plan, *, web_threads: int | None = None) -> None:
-        self.data = Path(tempfile.mkdtemp(prefix="epis-bench-", dir=plan.folder))
-        self.data.chmod(0o711)  # to be passed through by the servers' user
-        self.locations = Locations(self.data)
-        self.port = _free_port()
-        self.environment = {
-            **os.environ,
-            **dict.fromkeys(NAMED_SERVERS, ""),
-            "DJANGO_SETTINGS_MODULE": "bench.web.settings",
-            "EPIS_DATA": str(self.data),
-            "PORT": str(self.port),
-            "ALLOWED_HOSTS": HOST,
-            "HTTPS": "false",
-            "DEBUG": "false",
-            "COUNTER_LANES": "1",
-            "WEB_WORKERS": str(plan.web_workers),
-            "WEB_THREADS": str(web_threads or plan.web_threads),
-        }
+        super().__init__(
+            plan.folder,
+            "bench",
+            DJANGO_SETTINGS_MODULE="bench.web.settings",
+            WEB_WORKERS=str(plan.web_workers),
+            WEB_THREADS=str(web_threads or plan.web_threads),
+        )
         self._processes: list[tuple[Program, subprocess.Popen[bytes]]] = []
         self._connections: dict[str, psycopg.Connection[Any]] = {}
-
-    def __enter__(self) -> Self:
-        try:
-            self._start_and_sign_in()
-        except BaseException:
-            self.close()
-            raise
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """End what was started, the last first, each with time to finish."""
@@ -89,30 +43,20 @@ class Instance:
             except subprocess.TimeoutExpired:
                 signal_group(process.pid, program.last_signal)
                 process.wait()
-        shutil.rmtree(self.data, ignore_errors=True)
-        shutil.rmtree(self.locations.servers, ignore_errors=True)
+        self.remove()
 
     def start(self, name: str, *command: str) -> "subprocess.Popen[bytes]":
         """Run a Python program of the project beside epis, until the instance is closed."""
-        program = Program(
-            command=(sys.executable, *command),
-            folder=PROJECT,
-            environment=self.environment,
-            log=self.data / f"{name}.out",
-        )
+        program = self.program(name, *command)
         process = program.start()
         self._processes.append((program, process))
         return process
 
-    def said(self, name: str) -> str:
-        """What that program has said so far."""
-        return (self.data / f"{name}.out").read_text()
-
-    def _start_and_sign_in(self) -> None:
+    def start_all(self) -> None:
         up = self.start("up", "manage.py", "up")
         wait_until(
             "epis being up",
-            lambda: "epis is up" in self.said("up") or up.poll() is not None,
+            lambda: IS_UP in self.said("up") or up.poll() is not None,
             seconds=START_SECONDS,
             every=0.05,
         )
@@ -165,14 +109,7 @@ class Instance:
     def connection(self, alias: str) -> "psycopg.Connection[Any]":
         """To one of the databases; kept until the instance is closed."""
         if alias not in self._connections:
-            address = self.locations.database(alias)
-            self._connections[alias] = psycopg.connect(
-                host=address["HOST"],
-                port=address["PORT"],
-                user=address["USER"],
-                dbname=address["NAME"],
-                autocommit=True,
-            )
+            self._connections[alias] = self.connect(alias)
         return self._connections[alias]
 
     def postgres_program(self, name: str) -> str:
@@ -194,10 +131,3 @@ def _works_on(queue: str, process: psutil.Process) -> bool:
     except psutil.Error:
         return False  # gone meanwhile
     return "--queues" in words and words[words.index("--queues") + 1] == queue
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-    return port

@@ -11,7 +11,8 @@ import psycopg
 
 from bench.accounts import add_accounts
 from bench.errors import CannotMeasure
-from bench.instance import HOST, PASSWORD, Instance
+from bench.instance import PASSWORD, Instance
+from harness.installation import HOST
 
 # Of 1,500 words each text takes some at random; one in a thousand texts has the rare ones too.
 WORDS = 1_500

@@ -1,44 +1,30 @@
-"""epis as `manage.py up` runs it, on a folder and a port of its own, kept up from outside.
+"""An epis of one's own, kept up from outside.
 
 What an init system would do is done here: a supervisor that was killed is started again.
 """
 
-import os
-import shutil
 import signal
-import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import psutil
 import psycopg
 
 from epis.embedded.ground import processes_in
-from epis.embedded.locations import Locations
-from epis.processes import Program, has_ended, signal_group
+from epis.processes import has_ended, signal_group
 from epis.supervisor.leftovers import end_leftovers
 from faults.disk import SmallDisk
 from faults.ending import undisturbed
 from faults.errors import CannotRun
-from faults.plan import PROJECT
 from faults.processes import SUPERVISOR, Family, family_of
 from faults.proxy import Proxies, Proxy
+from harness.installation import IS_UP, PROJECT, START_SECONDS, STOP_SECONDS, Installation
 
-HOST = "127.0.0.1"
-START_SECONDS = 120
-STOP_SECONDS = 120
-# Empty, they are as good as missing, and a `.env` cannot name them.
-NAMED_SERVERS = (
-    *("USERS_DATABASE_URL", "TODOS_DATABASE_URL", "COUNTER_DATABASE_URL", "BROKER_URL"),
-    "SECRET_KEY",
-)
 CONTROL_TABLES = {
     "counter": """
         CREATE TABLE control_tick (number text);
@@ -54,7 +40,7 @@ CONTROL_TABLES = {
 }
 
 
-class Instance:
+class Instance(Installation):
     """One running epis. Use as a context: leaving it ends everything and removes the folder.
 
     To be used from the main thread: what it starts ends with the thread that started it.
@@ -69,27 +55,17 @@ class Instance:
         proxied: bool = False,
         mutant: str = "",
     ) -> None:
-        self.data = Path(tempfile.mkdtemp(prefix="epis-faults-", dir=folder))
-        self.data.chmod(0o711)  # to be passed through by the servers' user
-        self.locations = Locations(self.data)
+        super().__init__(
+            folder,
+            "faults",
+            DJANGO_SETTINGS_MODULE="faults.settings",
+            SIGN_IN_TRIES_PER_MINUTE="1000000",
+            DELETION_GRACE_SECONDS=str(grace),
+            COUNTER_LANES=str(lanes),
+            FAULTS_MUTANT=mutant,
+        )
         self.disk = SmallDisk(self.locations)
-        self.web_port = _free_port()
-        self.environment = {
-            **os.environ,
-            **dict.fromkeys(NAMED_SERVERS, ""),
-            "DJANGO_SETTINGS_MODULE": "faults.settings",
-            "EPIS_DATA": str(self.data),
-            "PORT": str(self.web_port),
-            "ALLOWED_HOSTS": HOST,
-            "HTTPS": "false",
-            "DEBUG": "false",
-            "SIGN_IN_TRIES_PER_MINUTE": "1000000",
-            "DELETION_GRACE_SECONDS": str(grace),
-            "COUNTER_LANES": str(lanes),
-            "FAULTS_MUTANT": mutant,
-        }
         self.proxies: dict[str, Proxy] = {}
-        self.port = self.web_port
         if proxied:
             self._put_proxies_in_between()
         self._up: subprocess.Popen[bytes] | None = None
@@ -100,7 +76,7 @@ class Instance:
         proxies = Proxies()
         postgres = self.locations.sockets / ".s.PGSQL.5432"
         self.proxies = {
-            "web": proxies.to(self.web_port),
+            "web": proxies.to(self.port),
             "database": proxies.to(postgres),
             "broker": proxies.to(self.locations.valkey_socket),
         }
@@ -108,26 +84,13 @@ class Instance:
         self.environment["FAULTS_DATABASE_PORT"] = str(self.proxies["database"].port)
         self.environment["FAULTS_BROKER_PORT"] = str(self.proxies["broker"].port)
 
-    def __enter__(self) -> Self:
-        try:
-            self.disk.mount()
-            self._start_up()
-            self.wait_until("epis being up", self.is_up)
-            for alias, statements in CONTROL_TABLES.items():
-                self.databases[alias].execute(statements)
-            self.keep_beside("control", *worker("faults.control.tasks", "control"))
-        except BaseException:
-            self.close()
-            raise
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
+    def start_all(self) -> None:
+        self.disk.mount()
+        self._start_up()
+        self.wait_until("epis being up", self.is_up)
+        for alias, statements in CONTROL_TABLES.items():
+            self.databases[alias].execute(statements)
+        self.keep_beside("control", *worker("faults.control.tasks", "control"))
 
     # --- running ----------------------------------------------------------------------
 
@@ -169,7 +132,7 @@ class Instance:
         self.start_beside(name, *command)
 
     def start_beside(self, name: str, *command: str) -> None:
-        self._beside[name] = self._program(name, *command).start()
+        self._beside[name] = self.program(name, *command).start()
 
     def end_beside(self, name: str) -> None:
         process = self._beside.pop(name, None)
@@ -180,12 +143,11 @@ class Instance:
     def is_up(self) -> bool:
         """Whether it has said so since it was last started."""
         if has_ended(self._running):
-            raise CannotRun(f"epis did not start: {self.said()[-500:]}")
-        return "epis is up" in self.said()
+            raise CannotRun(f"epis did not start: {self._said_since_start()[-500:]}")
+        return IS_UP in self._said_since_start()
 
-    def said(self) -> str:
-        """What `up` has said since it was last started."""
-        return (self.data / "up.out").read_text().rpartition("\f")[2]
+    def _said_since_start(self) -> str:
+        return self.said("up").rpartition("\f")[2]
 
     def wait_until(self, what: str, look: Callable[[], bool]) -> None:
         deadline = time.monotonic() + START_SECONDS
@@ -209,37 +171,18 @@ class Instance:
     def _start_up(self) -> None:
         with (self.data / "up.out").open("a") as output:
             output.write("\f")
-        self._up = self._program("up", "manage.py", "up").start()
-
-    def _program(self, name: str, *command: str) -> Program:
-        return Program(
-            command=(sys.executable, *command),
-            folder=PROJECT,
-            environment=self.environment,
-            log=self.data / f"{name}.out",
-        )
+        self._up = self.program("up", "manage.py", "up").start()
 
     # --- the databases, past epis -----------------------------------------------------
 
     @cached_property
     def databases(self) -> "Mapping[str, psycopg.Connection[Any]]":
         """A connection to each; they do not outlive a fault of PostgreSQL."""
-        return {alias: self._connect(alias) for alias in ("default", "todos", "counter")}
+        return {alias: self.connect(alias) for alias in ("default", "todos", "counter")}
 
     def connect_anew(self) -> None:
         for connection in self.__dict__.pop("databases", {}).values():
             connection.close()
-
-    def _connect(self, alias: str) -> "psycopg.Connection[Any]":
-        address = self.locations.database(alias)
-        return psycopg.connect(
-            host=address["HOST"],
-            port=address["PORT"],
-            user=address["USER"],
-            dbname=address["NAME"],
-            autocommit=True,
-            connect_timeout=5,
-        )
 
     # --- the end ----------------------------------------------------------------------
 
@@ -265,8 +208,7 @@ class Instance:
             for process in processes_in(self.locations.servers / name, name):
                 process.kill()
         self.disk.unmount()
-        shutil.rmtree(self.data, ignore_errors=True)
-        shutil.rmtree(self.locations.servers, ignore_errors=True)
+        self.remove()
 
     def _wake_all(self) -> None:
         """What is frozen could not end."""
@@ -287,10 +229,3 @@ def worker(application: str, queue: str) -> tuple[str, ...]:
         *("-m", "celery", "-A", application, "worker", "--queues", queue, "--concurrency", "1"),
         *("--hostname", f"{queue}@beside", "--without-gossip", "--without-mingle"),
     )
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-    return port

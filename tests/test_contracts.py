@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 PROJECT = Path(__file__).resolve().parent.parent
-CODE = ["epis", "tasks", "apps", "kit", "faults"]
+CODE = ["epis", "tasks", "apps", "kit", "harness", "faults"]
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +58,7 @@ class TestContracts:
             ("apps/users/search.py", "import apps.users.models", "the same layers"),
             ("kit/ids.py", "import bench.load", "knows the benchmark"),
             ("epis/celery.py", "import faults.mutants", "knows the benchmark or the fault"),
+            ("tasks/cascade.py", "import harness.installation", "knows the benchmark or the fault"),
             ("faults/judges/order.py", "import epis.audit", "The judges know the history"),
         ],
     )
