@@ -84,6 +84,7 @@ def configure() -> None:
         worker_prefetch_multiplier=1,
         worker_hijack_root_logger=False,
         timezone="UTC",
+        beat_scheduler="epis.schedule:Schedule",
         beat_schedule={
             **{
                 f"apply-increments-{lane}": {
