@@ -9,6 +9,7 @@ from typing import Any
 
 import psutil
 
+from faults.clients.http import PATIENCE_SECONDS, REQUEST_SECONDS
 from faults.history import History
 from faults.instance import Instance
 from faults.kinds import LOOK_EVERY, Fault, Flush, Weather, kill_uncounted
@@ -114,7 +115,7 @@ class Chaos:
                 process.suspend()
         self._pass(QUIET_SECONDS)
         self._load.end()
-        self.wait(lambda: self._load.has_ended, RECOVERY_SECONDS)
+        self.wait(lambda: self._load.has_ended, PATIENCE_SECONDS + REQUEST_SECONDS)
         Flush().begin(self._epis)
         last.kill(frozen)
         kill_uncounted(twins)

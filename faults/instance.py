@@ -18,6 +18,7 @@ import psycopg
 from epis.embedded.ground import processes_in
 from epis.processes import has_ended, signal_group
 from epis.supervisor.leftovers import end_leftovers
+from faults.clock import Clock
 from faults.disk import SmallDisk
 from faults.ending import undisturbed
 from faults.errors import CannotRun
@@ -53,6 +54,7 @@ class Instance(Installation):
         grace: int = 1,
         lanes: int = 1,
         proxied: bool = False,
+        own_clock: bool = False,
         mutant: str = "",
     ) -> None:
         super().__init__(
@@ -65,6 +67,9 @@ class Instance(Installation):
             FAULTS_MUTANT=mutant,
         )
         self.disk = SmallDisk(self.locations)
+        self.clock = Clock(self.data)
+        if own_clock:
+            self.environment |= self.clock.put_in()
         self.proxies: dict[str, Proxy] = {}
         if proxied:
             self._put_proxies_in_between()

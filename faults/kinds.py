@@ -149,14 +149,29 @@ class Hail(Fault):
 class PowerCut(Fault):
     """Every process of epis is killed at once, its supervisor and its servers too."""
 
-    def __init__(self) -> None:
-        super().__init__("kill everything at once")
+    def __init__(self, kind: str = "kill everything at once") -> None:
+        super().__init__(kind)
         self.parts = tuple(part for part in processes.PARTS if part != processes.BACK_END)
 
     def begin(self, epis: Instance) -> None:
         family = epis.family()
-        self.kill([process for part in self.parts for process in family.get(part, ())])
-        kill_uncounted(epis.beside("control"))
+        everybody = [process for part in self.parts for process in family.get(part, ())]
+        self.kill(filter(self.is_hit, everybody))
+        kill_uncounted(filter(self.is_hit, epis.beside("control")))
+
+    def is_hit(self, process: psutil.Process) -> bool:
+        return True
+
+
+class Lottery(PowerCut):
+    """Every process of epis is killed, or is not, with even chances."""
+
+    def __init__(self, rng: random.Random) -> None:
+        super().__init__("kill half of everything at once")
+        self._rng = rng
+
+    def is_hit(self, process: psutil.Process) -> bool:
+        return self._rng.random() < 0.5
 
 
 class Flush(Fault):
@@ -197,6 +212,20 @@ class FullDisk(Fault):
 
     def end(self, epis: Instance) -> None:
         epis.disk.empty()
+
+
+class ClockJump(Fault):
+    """The clock of all of epis but its servers jumps, and a while later it jumps back."""
+
+    def __init__(self, offset: int, seconds: float) -> None:
+        super().__init__(f"clock {offset:+} s", seconds)
+        self._offset = offset
+
+    def begin(self, epis: Instance) -> None:
+        epis.clock.set(self._offset)
+
+    def end(self, epis: Instance) -> None:
+        epis.clock.set(0)
 
 
 class SecondConsumer(Fault):
@@ -247,6 +276,7 @@ class Weather:
     kinds: tuple[tuple[float, Callable[[random.Random], Fault]], ...]
     proxied: bool = False
     lanes: int = 1
+    own_clock: bool = False
 
     def draw(self, rng: random.Random) -> Fault:
         weights = [weight for weight, _ in self.kinds]
@@ -288,10 +318,20 @@ CUTS = tuple(
     for how in ("cut", "refuse", "hold")
     for proxy in ("web", "database", "broker")
 )
+JUMPS: tuple[tuple[float, Callable[[random.Random], Fault]], ...] = (
+    (5.0, lambda rng: ClockJump(rng.choice([3600, -3600]), rng.uniform(1, 8))),
+)
 CHILDREN = (CONSUMER_CHILD, BACKGROUND_CHILD, WEB_WORKER)
 HAILS: tuple[tuple[float, Callable[[random.Random], Fault]], ...] = (
     (6.0, lambda rng: Hail("hail on workers' children", CHILDREN[:2], rng.uniform(8, 20))),
     (1.0, lambda rng: Hail("hail on all children", CHILDREN, rng.uniform(8, 20))),
+)
+# As many kills, of all kinds, as there can be in a short time.
+STORM: tuple[tuple[float, Callable[[random.Random], Fault]], ...] = (
+    (3.0, lambda rng: Lottery(rng)),
+    (1.5, lambda rng: PowerCut()),
+    (2.0, lambda rng: Hail("hail on workers' children", CHILDREN[:2], rng.uniform(8, 12))),
+    (1.0, lambda rng: Hail("hail on all children", CHILDREN, rng.uniform(8, 12))),
 )
 
 WEATHERS = {
@@ -299,10 +339,12 @@ WEATHERS = {
     "all": Weather((*KILLS, *FREEZES, *OTHERS)),
     "cuts": Weather((*KILLS, *FREEZES, *OTHERS, *CUTS), proxied=True),
     "hail": Weather((*HAILS, *((0.04, make) for _, make in (*KILLS, *OTHERS))), lanes=4),
+    "storm": Weather((*STORM, *((0.1, make) for _, make in KILLS)), lanes=4),
     # Longer than Celery lets a task take.
     "long freeze": Weather(
         tuple((1.0, _freezes_long(part)) for part in (CONSUMER_CHILD, BACKGROUND_CHILD))
     ),
+    "clocks": Weather((*KILLS, *JUMPS), own_clock=True),
     # For a mutant each:
     "none": Weather(((1.0, lambda rng: Fault("nothing", 1.0)),)),
     "slow todos": Weather(((1.0, lambda rng: SlowDatabase("epis_todos", 0.4, rng, 7.0)),)),

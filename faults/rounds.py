@@ -75,6 +75,7 @@ def play(name: str, plan: Plan, weather: str, seed: int, say: Say, mutant: str =
         grace=plan.grace,
         lanes=climate.lanes,
         proxied=climate.proxied,
+        own_clock=climate.own_clock,
         mutant=mutant,
     ) as epis:
         if mutant:

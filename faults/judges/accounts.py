@@ -108,8 +108,15 @@ def orphans(exchanges: Sequence[Exchange], rest: Rest) -> Iterator[str]:
 
 
 def lost_accounts(exchanges: Sequence[Exchange], rest: Rest) -> Iterator[str]:
-    """Users who were not to go, or were told that they are back, and are not."""
-    for user in sorted(stayed(exchanges)):
+    """Users who were not to go, or were told that they are back, and are not; or their counters."""
+    there = stayed(exchanges)
+    for each in exchanges:
+        if each.what != "create counter" or not each.succeeded:
+            continue
+        id, owner = each.answer["id"], each.sent["owner"]
+        if owner in there and id not in rest.counters:
+            yield f"counter {id} of {owner}, who stayed, is gone"
+    for user in sorted(there):
         if user not in rest.users:
             yield f"{user} was to stay and is gone"
         elif rest.users[user].is_closed:

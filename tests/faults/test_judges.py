@@ -319,6 +319,13 @@ class TestAccounts:
 
         assert found(accounts.lost_accounts, (exchanges, at_rest))
 
+    def test_a_counter_of_who_stayed_that_is_gone_is_found(self) -> None:
+        exchanges, at_rest = return_()
+        sent = {"owner": KEEPER, "name": "theirs"}
+        made = exchange("create counter", "theirs", sent, 1, answer={"id": COUNTER})
+
+        assert found(accounts.lost_accounts, ([*exchanges, made], at_rest))
+
     def test_a_tombstone_of_who_stayed_is_found(self) -> None:
         exchanges, at_rest = return_()
         at_rest.owners["todos"][KEEPER] = Owner("", True, 0)
