@@ -354,4 +354,4 @@ WEATHERS = {
     "two consumers": Weather(((1.0, lambda rng: SecondConsumer(20.0)),)),
 }
 # One after the other, and from the first again.
-FORECAST = ("all", "cuts", "hail", "kills")
+FORECAST = ("all", "cuts", "hail", "kills", "clocks")
