@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from faults import __main__ as command
 from faults import record
 from faults.chaos import Struck
 from faults.charts import recovery_chart, requests_chart
 from faults.control.verdict import Verdict
 from faults.figures import merged, percentile, recoveries, single_kills
 from faults.history import read
+from faults.plan import Plan
 from faults.report import summary_of, tables_of, write, write_round
 from faults.rounds import SECONDS_TO_RECOVER, Round, late_recoveries
 from tests.faults.worlds import increment, unanswered
@@ -143,3 +145,26 @@ class TestRecord:
         record.render(tmp_path)
 
         assert (tmp_path / "faults.md").read_text() == (record.DOCS / "faults.md").read_text()
+
+
+class TestCutShort:
+    def test_leaves_what_the_rounds_before_had_to_tell(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        rounds = iter([played()])
+
+        def play(*args: object) -> Round:
+            for each in rounds:
+                return each
+            raise SystemExit(130)
+
+        monkeypatch.setattr(command, "play", play)
+        run = command.Run(Plan(rounds=2, seed=7, out=tmp_path), "2026-01-02 03:04", keeps=False)
+
+        with pytest.raises(SystemExit):
+            run.play(["kills"])
+
+        (folder,) = tmp_path.iterdir()
+        assert json.loads((folder / "summary.json").read_text())["kills"] == 2
+        assert "round-1" in (folder / "report.md").read_text()
+        assert (folder / "round-1.jsonl.gz").exists()
