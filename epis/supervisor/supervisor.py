@@ -90,8 +90,8 @@ class Supervisor:
                 self._replace_followers(child)
 
     def _replace_followers(self, leader: Child) -> None:
-        """Not asked to end in order: a worker would finish what it can no longer acknowledge, for
-        twenty seconds and more, and hear of nothing new meanwhile."""
+        """Not asked to end in order: a worker that has lost its broker would finish what it can no
+        longer acknowledge, for twenty seconds and more, or never end at all (docs/faults.md)."""
         for child in self._children():
             if child.part.follows == leader.part.name and child.is_running:
                 self._say(child.part.name, f"is restarted, because {leader.part.name} was")
