@@ -1,4 +1,4 @@
-"""What the list of todos is made of: the query, the objects, the serialising, the JSON.
+"""What the list of todos is made of: the query, the rows, the serialising, the JSON.
 
 A program of its own, for it needs epis' settings: `python -m bench.todo_profile USERNAME`. It
 prints JSON: milliseconds for 50 todos, each the median of a hundred.
@@ -16,27 +16,28 @@ def main(username: str) -> None:
     from django.db import connections
     from rest_framework.renderers import JSONRenderer
 
-    from apps.todos.api.serializers import TodoSerializer
+    from apps.todos.api.serializers import represent
     from apps.todos.models import Owner
-    from apps.todos.queries import list_todos
-    from bench.todos import milliseconds
+    from apps.todos.queries.listing import list_todos, order_of
+    from bench.todos import milliseconds, page
     from kit.directory import Viewer
 
     viewer = Viewer(Owner.objects.get(username=username).id)
-    page = list_todos(viewer).order_by("-id")[:50]
-    query, params = page.query.sql_with_params()
-    todos = list(page)
-    shown = TodoSerializer(todos, many=True).data
+    query, told = page()
+    told |= {"me": viewer.user_id, "limit": 50}
+    order = order_of([], searched=False)
+    todos = list_todos(viewer, {}, order, 50)
+    shown = [represent(todo) for todo in todos]
 
     def ask() -> None:
         with connections["todos"].cursor() as cursor:
-            cursor.execute(query, params)
+            cursor.execute(query, told)
             cursor.fetchall()
 
     steps = {
         "query": ask,
-        "query_and_objects": lambda: list(page.all()),
-        "serialising": lambda: TodoSerializer(todos, many=True).data,
+        "query_and_rows": lambda: list_todos(viewer, {}, order, 50),
+        "serialising": lambda: [represent(todo) for todo in todos],
         "json": lambda: JSONRenderer().render(shown),
     }
     told = {name: median(milliseconds(step, 100)) for name, step in steps.items()}

@@ -9,10 +9,12 @@ from uuid import UUID
 
 import psycopg
 
+from apps.todos.queries.listing import order_of, statement
 from bench.accounts import add_accounts
 from bench.errors import CannotMeasure
 from bench.instance import PASSWORD, Instance
 from harness.installation import HOST
+from kit.directory import Viewer
 
 # Of 1,500 words each text takes some at random; one in a thousand texts has the rare ones too.
 WORDS = 1_500
@@ -55,41 +57,25 @@ created_at, updated_at, deleted_at, version, todo.position, key, owner.id, usern
 tombstoned_at, purged_rows, purged_at, owner.position, swept_position
 """
 FROM = f"""
-SELECT {COLUMNS}{{and_rank}}
+SELECT {COLUMNS}
 FROM todos_todo AS todo JOIN todos_owner AS owner ON owner.id = owner_id
 WHERE tombstoned_at IS NULL AND deleted_at IS NULL
 """  # noqa: S608 - of names only  # nosec B608
 OWN = "owner_id = %(me)s"
-PUBLIC = "visibility = 'public' AND owner_id <> %(me)s"
 
 
-def page(narrowed: str, *, and_rank: str = "", order: str = "1 DESC") -> str:
-    """The first page of what somebody may see, as epis asks for it."""
-    rows = FROM.format(and_rank=and_rank)
-    own, public = (
-        f"({rows} AND {whose} {narrowed} ORDER BY {order} LIMIT 51)" for whose in (OWN, PUBLIC)
-    )
-    return f"{own} UNION ALL {public} ORDER BY {order} LIMIT 51"
+def page(**wanted: Any) -> tuple[str, dict[str, Any]]:
+    """The first page of what somebody may see: the very statement that epis sends, and what for."""
+    order = order_of([], searched="search" in wanted)
+    return statement(Viewer(UUID(int=0)), wanted, order), {**wanted, "limit": 51}
 
 
-OWN_LIST = page("AND upper(username) = upper(%(name)s)")
-FILTERED = page(
-    "AND completed_at IS NULL AND category = 'work' AND tags @> ARRAY['soon']::varchar[]"
-)
-SEARCH = page(
-    """
-    AND todos_parts(title, content) @@ todos_asked(%(word)s)
-    AND todos_fold(title || ' ' || content) LIKE '%%' || todos_fold(%(word)s) || '%%'
-    """,
-    and_rank=", todos_rank(title, content, %(word)s)",
-    order="23 DESC, 1 DESC",
-)
 ILIKE = f"""
-{FROM.format(and_rank="")} AND ({OWN} OR visibility = 'public')
-AND (title ILIKE '%%' || %(word)s || '%%' OR content ILIKE '%%' || %(word)s || '%%')
+{FROM} AND ({OWN} OR visibility = 'public')
+AND (title ILIKE '%%' || %(search)s || '%%' OR content ILIKE '%%' || %(search)s || '%%')
 ORDER BY 1 DESC LIMIT 51
 """
-ONE = f"{FROM.format(and_rank='')} AND ({OWN} OR visibility = 'public') AND todo.id = %(id)s"
+ONE = f"{FROM} AND ({OWN} OR visibility = 'public') AND todo.id = %(id)s"
 TURN = """
 UPDATE todos_owner SET position = position + 1 WHERE id = %(me)s AND tombstoned_at IS NULL
 RETURNING username, position
@@ -160,6 +146,10 @@ def sign_up(epis: Instance, name: str) -> tuple[UUID, str]:
     account = {"username": name, "password": PASSWORD}
     user_id = UUID(epis.call("POST", "/api/users/", account)["id"])
     return user_id, epis.call("POST", "/api/auth/tokens/", account)["token"]
+
+
+def ask(database: "psycopg.Connection[Any]", query: str, told: dict[str, Any]) -> list[Any]:
+    return database.execute(query, told).fetchall()
 
 
 def milliseconds(action: Callable[[], object], times: int) -> list[float]:

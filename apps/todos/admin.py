@@ -18,7 +18,7 @@ from django.utils.html import format_html, format_html_join
 from apps.todos.errors import TodoNotDeleted, TodoNotFound
 from apps.todos.models import Change, FeedCursor, Owner, Todo
 from apps.todos.operations.writing import change_todo, delete_todo, restore_todo, restore_version
-from apps.todos.queries import search
+from apps.todos.queries.listing import mentioning
 from kit.admin import ByOperations, OwnerAdmin, ReadOnly, operator
 from kit.errors import Refusal
 
@@ -110,9 +110,8 @@ class TodoAdmin(ByOperations):
         by_owner, repeats = super().get_search_results(request, queryset, search_term)
         if not search_term.strip():
             return by_owner, repeats
-        found = search(Todo.objects.all(), search_term).order_by().values("id")
         owners = Owner.objects.filter(username__icontains=search_term.strip()).values("id")
-        return queryset.filter(Q(id__in=found) | Q(owner__in=owners)), False
+        return queryset.filter(Q(id__in=mentioning(search_term)) | Q(owner__in=owners)), False
 
     @admin.action(permissions=["change"], description="Restore selected todos from the trash")
     def restore(self, request: HttpRequest, queryset: QuerySet[Todo]) -> None:

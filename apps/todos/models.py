@@ -88,8 +88,13 @@ class Todo(models.Model):
                 fields=["deleted_at"], condition=Q(deleted_at__isnull=False), name="todos_trash"
             ),
             GinIndex(fields=["tags"], name="todos_tags"),
-            # A function of migration 0002: every part of three letters.
-            GinIndex(models.Func("title", "content", function="todos_parts"), name="todos_parts"),
+            # A function of migration 0003: every part of three letters, and who may see it.
+            GinIndex(
+                models.Func(
+                    "owner_id", "visibility", "title", "content", function="todos_found_by"
+                ),
+                name="todos_found_by",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -98,6 +103,11 @@ class Todo(models.Model):
     @property
     def completed(self) -> bool:
         return self.completed_at is not None
+
+    @property
+    def username(self) -> str:
+        """The owner's."""
+        return self.owner.username
 
 
 class Change(models.Model):

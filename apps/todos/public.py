@@ -6,7 +6,7 @@ from uuid import UUID
 from apps.todos.operations.trash import sweep_trash
 from apps.todos.operations.writing import TodoFields, create_todo
 from apps.todos.owners import TODOS as holdings
-from apps.todos.queries import find_stray_changes
+from apps.todos.queries.history import find_stray_changes
 
 __all__ = ["TodoFields", "add_todo", "find_stray_changes", "holdings", "sweep_trash"]
 

@@ -5,7 +5,7 @@ A cursor names the row at the edge of a page by the values that the list is orde
 shown twice or left out because another one was inserted or deleted meanwhile.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import copy
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
@@ -19,7 +19,10 @@ from rest_framework.request import Request
 from rest_framework.utils.urls import replace_query_param
 from rest_framework.views import APIView
 
-Position = list[str | None]
+# By the values of a row that a list is ordered by.
+Position = Sequence[str | int | None]
+# The first so many rows, in order: of all, or of those beyond a position, forwards or backwards.
+Find = Callable[[int, Position | None, bool], list[Any]]
 NO_ROWS = Q(pk__in=[])
 
 
@@ -36,13 +39,13 @@ class Key(NamedTuple):
         edge = "nulls_first" if backwards else "nulls_last"
         return OrderBy(F(self.column.name), descending=descending, **{edge: True})
 
-    def at(self, value: str | None) -> Q:
+    def at(self, value: str | int | None) -> Q:
         """The rows that have `value`."""
         if value is None:
             return self._is_null
         return Q(**{self.column.name: self.column.to_python(value)})
 
-    def beyond(self, value: str | None, *, backwards: bool) -> Q:
+    def beyond(self, value: str | int | None, *, backwards: bool) -> Q:
         """The rows that come after `value`; backwards, those before it."""
         if value is None:
             return ~self._is_null if backwards else NO_ROWS
@@ -78,19 +81,33 @@ class NewestFirst(CursorPagination):
     def paginate_queryset(
         self, queryset: Any, request: Request, view: APIView | None = None
     ) -> list[Any]:
-        size = self.get_page_size(request)
-        self.keys = keys_of(queryset)
-        self.salt = (
-            f"{queryset.model._meta.label} {queryset.query.order_by} {self.list_of(request)}"
+        keys = keys_of(queryset)
+
+        def find(number: int, position: Position | None, backwards: bool) -> list[Any]:
+            found = queryset.order_by(*(key.order(backwards=backwards) for key in keys))
+            if position:
+                found = found.filter(beyond(keys, position, backwards=backwards))
+            return list(found[:number])
+
+        return self.paginate(
+            request,
+            f"{queryset.model._meta.label} {queryset.query.order_by}",
+            find,
+            position_of=lambda row: [key.value_in(row) for key in keys],
         )
+
+    def paginate(
+        self, request: Request, name: str, find: Find, position_of: Callable[[Any], Position]
+    ) -> list[Any]:
+        """A page of the rows that `find` gives. `name`: of what, and in which order."""
+        size = self.get_page_size(request)
+        self.position_of = position_of
+        self.salt = f"{name} {self.list_of(request)}"
         self.request = request
         self.url = request.build_absolute_uri()
         backwards, position = self.read_cursor(request)
 
-        found = queryset.order_by(*(key.order(backwards=backwards) for key in self.keys))
-        if position:
-            found = found.filter(beyond(self.keys, position, backwards=backwards))
-        rows = self.first_of(found, size + 1)
+        rows = find(size + 1, position, backwards)
         there_is_more, came_from_beyond = len(rows) > size, position is not None
         rows = rows[:size]
         if backwards:
@@ -101,10 +118,6 @@ class NewestFirst(CursorPagination):
         self.display_page_controls = self.has_previous or self.has_next
         self.rows = rows
         return rows
-
-    def first_of(self, found: QuerySet[Any], number: int) -> list[Any]:
-        """The first so many, in order. To be overridden where there is a quicker way to them."""
-        return list(found[:number])
 
     def list_of(self, request: Request) -> str:
         """What the list is narrowed to: all that was asked for, but for the page."""
@@ -133,7 +146,7 @@ class NewestFirst(CursorPagination):
 
     def _link(self, edge: list[Any], *, backwards: bool) -> str:
         """The page beyond the row in `edge`; without one, the first page, or the last."""
-        position = [key.value_in(edge[0]) for key in self.keys] if edge else None
+        position = self.position_of(edge[0]) if edge else None
         cursor = signing.dumps([backwards, position], salt=self.salt)
         return replace_query_param(self.url, self.cursor_query_param, cursor)
 

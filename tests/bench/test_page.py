@@ -94,7 +94,7 @@ CHAPTERS_MEASURED: dict[str, Any] = {
         },
         "pages": {"first": [4.0] * 3, "far": [5.0] * 3},
         "at_once": rounds_of(per_second=900, p50_ms=60, p99_ms=200),
-        "profile": {"query": 1.0, "query_and_objects": 3, "serialising": 0.5, "json": 0.4},
+        "profile": {"query": 1.0, "query_and_rows": 3, "serialising": 0.5, "json": 0.4},
         "plans": {"search": "", "part": ""},
     },
 }

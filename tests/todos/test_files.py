@@ -281,7 +281,7 @@ class TestMemory:
     @pytest.fixture(autouse=True)
     def quickly(self) -> None:
         with connections["todos"].cursor() as cursor:
-            cursor.execute("DROP INDEX todos_parts, todos_tags")
+            cursor.execute("DROP INDEX todos_found_by, todos_tags")
 
     def test_of_an_export_does_not_grow(self, ada: Client) -> None:
         owner_id = ada.add()["owner"]["id"]

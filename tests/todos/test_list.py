@@ -34,6 +34,21 @@ class TestList:
 
         assert ada.get(TODOS).json() == {"next": None, "previous": None, "results": [todo]}
 
+    @pytest.mark.parametrize(
+        "due_at",
+        [
+            *("2031-05-01T08:30:00Z", "2031-05-01T08:30:00.500000Z", "2031-05-01T08:30:00.123456Z"),
+            *("2031-05-01T08:30:00.000001Z", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z"),
+        ],
+    )
+    def test_shows_times_as_one_alone_does(self, ada: Client, due_at: str) -> None:
+        todo = ada.add(due_at=due_at)
+
+        listed = ada.get(TODOS).json()["results"]
+
+        assert listed == [todo]
+        assert listed[0]["due_at"] == due_at
+
     @pytest.mark.parametrize("page_size", [1, 20])
     def test_costs_one_query_however_many_there_are(
         self,
@@ -137,9 +152,9 @@ class TestFilter:
         ("parameters", "index"),
         [
             ({"username": "Somebody"}, "todos_owner_username"),
-            ({"search": "somewhere"}, "todos_parts"),
-            ({"search": "우유"}, "todos_parts"),
-            ({"search": "水"}, "todos_parts"),
+            ({"search": "somewhere"}, "todos_found_by"),
+            ({"search": "우유"}, "todos_found_by"),
+            ({"search": "水"}, "todos_found_by"),
             ({"tag": "something"}, "todos_tags"),
         ],
     )
@@ -240,7 +255,7 @@ def fill(*, owners: int, todos: int) -> None:
 def plan_of(query: str) -> str:
     """How PostgreSQL means to run the query on a table that was vacuumed."""
     with connections["todos"].cursor() as cursor:
-        for index in ("todos_tags", "todos_parts"):
+        for index in ("todos_tags", "todos_found_by"):
             cursor.execute("SELECT gin_clean_pending_list(%s)", [index])
         cursor.execute("ANALYZE todos_owner, todos_todo")
         cursor.execute(f"EXPLAIN {query}")

@@ -1,4 +1,4 @@
-"""Migration 0002: on a table with todos, forth and back."""
+"""Migrations 0002 and 0003: on a table with todos, forth and back."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -11,14 +11,17 @@ from django.db.migrations.state import StateApps
 
 from apps.todos.models import Todo
 from apps.todos.operations.writing import change_todo, create_todo, delete_todo, restore_version
-from apps.todos.queries import BEGINNING, list_changed, list_todos, list_versions, search
+from apps.todos.queries.following import BEGINNING, list_changed
+from apps.todos.queries.history import list_versions
+from apps.todos.queries.listing import list_todos, order_of
+from apps.todos.queries.reading import find_todos
 from kit.directory import Viewer
 from kit.ids import new_id
 from tests.databases import connected_to_server, create_database, drop_database
 
 pytestmark = pytest.mark.django_db(databases=["todos"], transaction=True)
 
-NOW = "0002_history"  # what the models and the code are made for
+NOW = "0003_search_by_who_sees"  # what the models and the code are made for
 
 
 def migrate(name: str) -> StateApps:
@@ -67,12 +70,12 @@ class TestForth:
 
         viewer = Viewer(owner_id)
         fields = ["id", "title", "version", "tags", "created_at", "updated_at"]
-        now = {todo.id: todo for todo in list_todos(viewer)}
+        now = {todo.id: todo for todo in find_todos([todo.id for todo in old], viewer)}
         for todo in old:
             assert [getattr(now[todo.id], name) for name in fields] == [
                 getattr(todo, name) for name in fields
             ]
-        found = search(list_todos(viewer), "우유")
+        found = list_todos(viewer, {"search": "우유"}, order_of([], searched=True), limit=10)
         assert [todo.title for todo in found] == ["우유를 사다"]
         changed, place = list_changed(owner_id, BEGINNING, limit=10)
         assert {each.id: each.version for each in changed} == {

@@ -64,6 +64,39 @@ class TestFinds:
         assert ada.list(search="우유") == ["long"]
 
 
+class TestWho:
+    def test_finds_ones_own_and_what_is_public_by_now(
+        self, ada: Client, bob: Client, staff: Client
+    ) -> None:
+        ada.add("milk of mine")
+        todo = bob.add("milk of his")
+        found = {"milk of mine", "milk of his"}
+
+        assert set(ada.list(search="milk")) == {"milk of mine"}
+        assert set(bob.list(search="milk")) == {"milk of his"}
+        assert set(staff.list(search="milk")) == found
+        bob.patch(address_of(todo), {"visibility": "public"})
+        assert set(ada.list(search="milk")) == found
+        bob.patch(address_of(todo), {"visibility": "private"})
+        assert set(ada.list(search="milk")) == {"milk of mine"}
+
+    def test_finds_in_the_trash_ones_own_only(
+        self, ada: Client, bob: Client, staff: Client
+    ) -> None:
+        for client, title in [(ada, "milk of mine"), (bob, "milk of his")]:
+            client.delete(address_of(client.add(title, visibility="public")))
+
+        assert ada.list(search="milk", deleted="true") == ["milk of mine"]
+        assert staff.list(search="milk", deleted="true") == ["milk of his", "milk of mine"]
+        assert staff.list(search="milk") == []
+
+    @pytest.mark.parametrize("words", ["public", "private", " public"])
+    def test_is_no_word_of_a_todo(self, ada: Client, words: str) -> None:
+        ada.add("milk", visibility="public")
+
+        assert ada.list(search=words) == []
+
+
 class TestRank:
     def test_has_whole_words_of_the_title_first_and_then_the_newest(self, ada: Client) -> None:
         for title, content in [
@@ -118,7 +151,7 @@ class TestIndex:
 
         assert [each["id"] for each in found] == [todo["id"]]
         plan = plan_of(captured[0]["sql"])
-        assert "todos_parts" in plan
+        assert "todos_found_by" in plan
         assert "Seq Scan on todos_todo" not in plan
 
     def test_follows_changes(self, ada: Client) -> None:

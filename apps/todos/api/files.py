@@ -28,7 +28,7 @@ from apps.todos.api.serializers import (
 )
 from apps.todos.models import Todo
 from apps.todos.operations.importing import Line, import_todos
-from apps.todos.queries import iterate_own
+from apps.todos.queries.own import iterate_own
 from kit.api.viewers import viewer_of
 from kit.errors import Invalid
 

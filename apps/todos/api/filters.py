@@ -2,17 +2,18 @@
 
 import unicodedata
 from collections.abc import Mapping
+from copy import deepcopy
 from typing import Any
 
 import django_filters as filters
 from django import forms
 from django.core.exceptions import ValidationError
-from django.db.models import QuerySet
+from django.core.validators import EMPTY_VALUES
+from django.http import QueryDict
 from django.utils.datastructures import MultiValueDict
 from drf_spectacular.utils import extend_schema_field
 
 from apps.todos.models import Todo
-from apps.todos.queries import is_overdue, search
 
 TRUTHS = {"true": True, "1": True, "false": False, "0": False}
 LONGEST_SEARCH = 200
@@ -66,27 +67,33 @@ class TagsFilter(filters.Filter):
 
 
 class TodoFilters(filters.FilterSet):
+    """What there is to ask for, for its form and its description; what each means is said where
+    the list is (`CONDITIONS`).
+    """
+
     username = filters.CharFilter(
-        method="of_username", help_text="The owner's name, whole, ignoring case."
+        "owner__username", label="Owner", help_text="The owner's name, whole, ignoring case."
     )
-    completed = YesOrNo("completed_at", "isnull", exclude=True)
+    completed = YesOrNo("completed_at", label="Completed", help_text="Whether it was completed.")
     category = filters.CharFilter(help_text="The whole category.")
-    tag = TagsFilter("tags", "contains")
+    tag = TagsFilter("tags")
     due_before = filters.IsoDateTimeFilter("due_at", "lt")
     due_after = filters.IsoDateTimeFilter("due_at", "gt")
     created_before = filters.IsoDateTimeFilter("created_at", "lt")
     created_after = filters.IsoDateTimeFilter("created_at", "gt")
     completed_before = filters.IsoDateTimeFilter("completed_at", "lt")
     completed_after = filters.IsoDateTimeFilter("completed_at", "gt")
-    overdue = YesOrNo(method="by_overdue", help_text="Due before now and not completed.")
+    overdue = YesOrNo("due_at", label="Overdue", help_text="Due before now and not completed.")
     search = filters.CharFilter(
-        method="by_words",
+        "title",
+        label="Search",
         max_length=LONGEST_SEARCH,
         help_text="Each of these words, or parts of words, is in the title or the content. The "
         "best come first: whole words of the title, parts of it, whole words of the content.",
     )
     deleted = YesOrNo(
-        method="of_the_trash",
+        "deleted_at",
+        label="Deleted",
         help_text="What is in the trash, of your own, instead of what is not.",
     )
     ordering = filters.OrderingFilter(
@@ -98,25 +105,33 @@ class TodoFilters(filters.FilterSet):
         model = Todo
         fields: list[str] = []
 
-    def __init__(self, data: Any = None, *args: Any, request: Any = None, **kwargs: Any) -> None:
-        # A form of all of them takes longer than the query. Only a page for a person shows it.
-        if data is not None and request is not None and request.accepted_renderer.format == "json":
-            every: dict[str, Any] = self.base_filters  # type: ignore[has-type]  # of the class
-            self.base_filters = {name: every[name] for name in data if name in every}
-        super().__init__(data, *args, request=request, **kwargs)
 
-    def of_username(self, todos: QuerySet[Todo], name: str, value: str) -> QuerySet[Todo]:
-        # As names are kept: some keyboards send é as e and an accent.
-        return todos.filter(owner__username__iexact=unicodedata.normalize("NFKC", value))
+FIELDS: dict[str, forms.Field] = {
+    name: each.field for name, each in deepcopy(TodoFilters.base_filters).items()
+}
 
-    def by_overdue(self, todos: QuerySet[Todo], name: str, value: bool) -> QuerySet[Todo]:
-        return todos.filter(is_overdue()) if value else todos.exclude(is_overdue())
 
-    def by_words(self, todos: QuerySet[Todo], name: str, value: str) -> QuerySet[Todo]:
-        return search(todos, value)
+def asked_for(parameters: QueryDict) -> dict[str, Any]:
+    """What a list is to be narrowed to and ordered by, by the names of the filters.
 
-    def of_the_trash(self, todos: QuerySet[Todo], name: str, value: bool) -> QuerySet[Todo]:
-        return todos  # the view chooses which of the two is narrowed
+    One field at a time: a form of them takes longer than the query. Raises ValidationError, by
+    name.
+    """
+    asked, refused = {}, {}
+    for name in parameters.keys() & FIELDS.keys():
+        field = FIELDS[name]
+        try:
+            value = field.clean(field.widget.value_from_datadict(parameters, {}, name))
+        except ValidationError as error:
+            refused[name] = error
+        else:
+            if value not in EMPTY_VALUES:
+                asked[name] = value
+    if refused:
+        raise ValidationError(refused)
+    if "username" in asked:  # as names are kept: some keyboards send é as e and an accent
+        asked["username"] = unicodedata.normalize("NFKC", asked["username"])
+    return asked
 
 
 def asks_for_trash(parameters: Mapping[str, str]) -> bool:

@@ -10,7 +10,7 @@ from rest_framework.utils.urls import replace_query_param
 from rest_framework.views import APIView
 
 from apps.todos.api.serializers import ChangesSerializer
-from apps.todos.queries import Place, get_beginning, list_changed
+from apps.todos.queries.following import Place, get_beginning, list_changed
 from kit.api.pagination import NewestFirst
 from kit.api.viewers import viewer_of
 from kit.errors import Invalid

@@ -14,7 +14,7 @@ from apps.todos.api.serializers import TodoSerializer, VersionSerializer
 from apps.todos.api.views import ETAG, IF_MATCH, TellsWhatIsCurrent, shown
 from apps.todos.models import Version
 from apps.todos.operations.writing import restore_version
-from apps.todos.queries import list_versions
+from apps.todos.queries.history import list_versions
 from kit.api.conditional import expected_version
 from kit.api.viewers import viewer_of
 

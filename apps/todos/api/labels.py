@@ -8,7 +8,7 @@ from rest_framework.generics import ListAPIView
 
 from apps.todos.api.serializers import LabelSerializer
 from apps.todos.models import Category, Label, Tag
-from apps.todos.queries import list_categories, list_tags
+from apps.todos.queries.own import list_categories, list_tags
 from kit.api.viewers import viewer_of
 
 

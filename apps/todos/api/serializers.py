@@ -10,6 +10,7 @@ from rest_framework import serializers
 from rest_framework.settings import api_settings
 
 from apps.todos.models import Label, Owner, Todo, Version, no_repeats
+from apps.todos.queries.listing import Listed
 from kit.api.fields import Text
 
 NON_FIELD = api_settings.NON_FIELD_ERRORS_KEY
@@ -28,13 +29,35 @@ class Tags(serializers.ListField):
         return super().get_value(dictionary)
 
 
-def moment(time: datetime | None) -> str | None:
-    """RFC 3339, in UTC, as it is kept."""
-    return None if time is None else time.isoformat().replace("+00:00", "Z")
+def moment(time: datetime | str | None) -> str | None:
+    """RFC 3339, in UTC, as it is kept; text is as PostgreSQL writes it."""
+    if time is None:
+        return None
+    if isinstance(time, str):
+        if len(time) == len("2031-05-01 08:30:00.123456+00"):
+            return f"{time[:10]}T{time[11:26]}Z"
+        time = datetime.fromisoformat(time)
+    return time.isoformat().replace("+00:00", "Z")
 
 
-def owner_of(owner: Owner) -> dict[str, str]:
-    return {"id": str(owner.id), "username": owner.username}
+def represent(todo: Todo | Listed) -> dict[str, Any]:
+    """A todo as JSON has it."""
+    return {
+        "id": str(todo.id),
+        "owner": {"id": str(todo.owner_id), "username": todo.username},
+        "title": todo.title,
+        "content": todo.content,
+        "category": todo.category,
+        "tags": todo.tags,
+        "due_at": moment(todo.due_at),
+        "completed": todo.completed_at is not None,
+        "completed_at": moment(todo.completed_at),
+        "visibility": todo.visibility,
+        "created_at": moment(todo.created_at),
+        "updated_at": moment(todo.updated_at),
+        "deleted_at": moment(todo.deleted_at),
+        "version": todo.version,
+    }
 
 
 class TodoOwnerSerializer(serializers.ModelSerializer[Owner]):
@@ -91,23 +114,7 @@ class TodoSerializer(serializers.ModelSerializer[Todo]):
 
     def to_representation(self, instance: Todo) -> dict[str, Any]:
         """By hand: DRF would ask each field of each todo, which takes longer than the query."""
-        todo = instance
-        return {
-            "id": str(todo.id),
-            "owner": owner_of(todo.owner),
-            "title": todo.title,
-            "content": todo.content,
-            "category": todo.category,
-            "tags": todo.tags,
-            "due_at": moment(todo.due_at),
-            "completed": todo.completed_at is not None,
-            "completed_at": moment(todo.completed_at),
-            "visibility": todo.visibility,
-            "created_at": moment(todo.created_at),
-            "updated_at": moment(todo.updated_at),
-            "deleted_at": moment(todo.deleted_at),
-            "version": todo.version,
-        }
+        return represent(instance)
 
 
 class TodoReplacementSerializer(TodoSerializer):

@@ -1,32 +1,31 @@
 """Todos over HTTP: translates, then makes one call inward."""
 
+from functools import partial
 from typing import Any
 from uuid import UUID
 
-from django.db.models import QuerySet
 from django.urls import reverse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import (
     OpenApiParameter,
     OpenApiResponse,
     extend_schema,
-    extend_schema_view,
 )
 from rest_framework import status
-from rest_framework.mixins import ListModelMixin
 from rest_framework.permissions import SAFE_METHODS, BasePermission, IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 from rest_framework.viewsets import GenericViewSet
 
-from apps.todos.api.filters import TodoFilters, asks_for_trash
+from apps.todos.api.filters import TodoFilters, asked_for, asks_for_trash
 from apps.todos.api.keys import key_of
-from apps.todos.api.serializers import TodoReplacementSerializer, TodoSerializer
+from apps.todos.api.serializers import TodoReplacementSerializer, TodoSerializer, represent
 from apps.todos.errors import TodoChanged, TodoNotYours
 from apps.todos.models import Todo
 from apps.todos.operations.writing import change_todo, create_todo, delete_todo, restore_todo
-from apps.todos.queries import first_of, get_todo, list_all_todos, list_trash, may_change
+from apps.todos.queries.listing import Listed, list_todos, order_of
+from apps.todos.queries.reading import get_todo, may_change
 from kit.api.conditional import etag, expected_version, tagged
 from kit.api.pagination import NewestFirst
 from kit.api.viewers import viewer_of
@@ -70,11 +69,6 @@ IDEMPOTENCY_KEY = OpenApiParameter(
 NOT_MODIFIED = OpenApiResponse(description="You have it already.")
 
 
-class Pages(NewestFirst):
-    def first_of(self, found: QuerySet[Any], number: int) -> list[Any]:
-        return list(first_of(found, viewer_of(self.request), number))
-
-
 class TellsWhatIsCurrent(APIView):
     """A view that tells who came too late what the todo is by now."""
 
@@ -92,23 +86,15 @@ class OnlyItsOwnerChangesIt(BasePermission):
 
 
 @extend_schema(tags=["Todos"])
-@extend_schema_view(
-    list=extend_schema(description="Your own todos and others' public ones; staff see all.")
-)
-class TodoViewSet(ListModelMixin, TellsWhatIsCurrent, GenericViewSet[Todo]):
+class TodoViewSet(TellsWhatIsCurrent, GenericViewSet[Todo]):
     """What people have to do: your own todos, and those that others made public."""
 
     permission_classes = [IsAuthenticated, OnlyItsOwnerChangesIt]
+    queryset = Todo.objects.none()  # for the schema, and the form of the filters
     filterset_class = TodoFilters
-    pagination_class = Pages
+    paginator: NewestFirst
     lookup_field = "id"
     lookup_value_converter = "uuid"
-
-    def get_queryset(self) -> QuerySet[Todo]:
-        viewer = viewer_of(self.request)
-        if asks_for_trash(self.request.query_params):
-            return list_trash(viewer)
-        return list_all_todos()  # of which a page has what the viewer may see
 
     def get_object(self) -> Todo:
         todo = get_todo(self.kwargs["id"], viewer_of(self.request))
@@ -121,8 +107,10 @@ class TodoViewSet(ListModelMixin, TellsWhatIsCurrent, GenericViewSet[Todo]):
         if "id" in self.kwargs:
             return [("What became of it", reverse("todo-history", args=[self.kwargs["id"]]))]
         if asks_for_trash(self.request.query_params):
-            rows: list[Todo] = getattr(self.paginator, "rows", [])
-            return [(f"Restore “{todo}”", reverse("todo-restore", args=[todo.id])) for todo in rows]
+            rows: list[Listed] = getattr(self.paginator, "rows", [])
+            return [
+                (f"Restore “{row.title}”", reverse("todo-restore", args=[row.id])) for row in rows
+            ]
         export = reverse("todo-export")
         return [
             ("Trash", f"{reverse('todo-list')}?deleted=true"),
@@ -137,6 +125,15 @@ class TodoViewSet(ListModelMixin, TellsWhatIsCurrent, GenericViewSet[Todo]):
 
     def get_serializer_class(self) -> type[TodoSerializer]:
         return TodoReplacementSerializer if self.action == "update" else TodoSerializer
+
+    def list(self, request: Request) -> Response:
+        """Your own todos and others' public ones; staff see all."""
+        wanted = asked_for(request.query_params)
+        ordering = wanted.pop("ordering", [])
+        order = order_of(ordering, searched="search" in wanted)
+        find = partial(list_todos, viewer_of(request), wanted, order)
+        rows = self.paginator.paginate(request, f"todos {ordering}", find, order.position_of)
+        return self.paginator.get_paginated_response([represent(row) for row in rows])
 
     @extend_schema(parameters=[IDEMPOTENCY_KEY, ETAG, LOCATION])
     def create(self, request: Request) -> Response:

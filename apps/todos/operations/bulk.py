@@ -11,7 +11,7 @@ from apps.todos.errors import BadItem, ItemNotFound, ItemNotYours, ItemRepeated
 from apps.todos.models import Change, Todo
 from apps.todos.operations.writing import KEPT, TodoFields, change_in, demand, new_todo
 from apps.todos.owners import TODOS
-from apps.todos.queries import list_todos, may_change
+from apps.todos.queries.reading import find_todos, may_change
 from kit.directory import Viewer
 
 CHANGED = [*KEPT, "deleted_at", "version", "updated_at"]
@@ -73,7 +73,7 @@ def write_todos(
 def _find(named: Sequence[tuple[str, UUID]], viewer: Viewer) -> dict[UUID, Todo]:
     """The todos of these ids, all of which the viewer may change and which are named once."""
     ids = [todo_id for _, todo_id in named]
-    todos = {todo.id: todo for todo in list_todos(viewer).filter(id__in=ids)} if ids else {}
+    todos = {todo.id: todo for todo in find_todos(ids, viewer)} if ids else {}
     before: set[UUID] = set()
     for place, todo_id in named:
         field = f"{place}.id" if place.startswith("update") else place

@@ -9,7 +9,7 @@ from uuid import UUID
 from apps.todos.models import Todo
 from apps.todos.operations.writing import new_todo
 from apps.todos.owners import TODOS, Turn
-from apps.todos.queries import list_known
+from apps.todos.queries.own import list_known
 
 BATCH_TODOS = 1_000
 

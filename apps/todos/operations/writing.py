@@ -10,13 +10,9 @@ from django.utils import timezone
 from apps.todos.errors import TodoChanged, TodoNotDeleted
 from apps.todos.models import Change, Todo
 from apps.todos.owners import TODOS, Turn
-from apps.todos.queries import (
-    find_created_under,
-    find_deleted_todo,
-    get_as_of,
-    get_changeable_todo,
-    get_todo,
-)
+from apps.todos.queries.history import get_as_of
+from apps.todos.queries.own import find_created_under
+from apps.todos.queries.reading import find_deleted_todo, get_changeable_todo, get_todo
 from kit.directory import Viewer
 from kit.errors import KeyReused
 

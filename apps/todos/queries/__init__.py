@@ -1,0 +1,1 @@
+"""Reads of the todos database. Nothing here writes."""
