@@ -24,7 +24,7 @@ def main(username: str) -> None:
 
     viewer = Viewer(Owner.objects.get(username=username).id)
     query, told = page()
-    told |= {"me": viewer.user_id, "limit": 50}
+    told |= {"me": viewer.user_id}
     order = order_of([], searched=False)
     todos = list_todos(viewer, {}, order, 50)
     shown = [represent(todo) for todo in todos]

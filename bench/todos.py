@@ -67,7 +67,7 @@ OWN = "owner_id = %(me)s"
 def page(**wanted: Any) -> tuple[str, dict[str, Any]]:
     """The first page of what somebody may see: the very statement that epis sends, and what for."""
     order = order_of([], searched="search" in wanted)
-    return statement(Viewer(UUID(int=0)), wanted, order), {**wanted, "limit": 51}
+    return statement(Viewer(UUID(int=0)), wanted, order, 51), wanted
 
 
 ILIKE = f"""

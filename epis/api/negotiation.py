@@ -12,6 +12,7 @@ from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
+from rest_framework.settings import api_settings
 
 ANYTHING = "*/*"
 
@@ -30,7 +31,10 @@ class Negotiation(DefaultContentNegotiation):
         renderers = list(renderers)
         first = renderers[0]
         accepted = request.META.get("HTTP_ACCEPT", ANYTHING)
-        is_plain = accepted in (ANYTHING, first.media_type) and not request.META.get("QUERY_STRING")
-        if is_plain and not format_suffix:
+        is_plain = accepted in (ANYTHING, first.media_type) and not format_suffix
+        if is_plain and not (
+            request.META.get("QUERY_STRING")
+            and api_settings.URL_FORMAT_OVERRIDE in request.query_params
+        ):
             return first, first.media_type
         return super().select_renderer(request, renderers, format_suffix)

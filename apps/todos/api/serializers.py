@@ -117,6 +117,18 @@ class TodoSerializer(serializers.ModelSerializer[Todo]):
         return represent(instance)
 
 
+def fields_of_new(data: Any) -> dict[str, Any]:
+    """What somebody wants to create. Raises ValidationError.
+
+    By one serializer for all, which it does not change: to make one takes ten times as long.
+    """
+    fields: dict[str, Any] = NEW.run_validation(data)
+    return fields
+
+
+NEW = TodoSerializer()
+
+
 class TodoReplacementSerializer(TodoSerializer):
     """With the version that is meant to be replaced, for who cannot send If-Match: a form."""
 

@@ -164,9 +164,9 @@ def list_todos(
     One's own and others' public ones; staff see all. Not those of an account that goes. Of what
     was deleted one's own, where that is `wanted`. `wanted` has values by the names in CONDITIONS.
     """
-    query = statement(viewer, wanted, order, position=position, backwards=backwards)
+    query = statement(viewer, wanted, order, limit, position=position, backwards=backwards)
     bound: dict[str, Any] = {f"at_{number}": value for number, value in enumerate(position or ())}
-    bound |= {"me": viewer.user_id, "now": timezone.now(), "limit": limit}
+    bound |= {"me": viewer.user_id, "now": timezone.now()}
     with connections["todos"].cursor() as cursor:
         cursor.execute(query, {**wanted, **bound})
         return [Listed(*row) for row in cursor.fetchall()]
@@ -176,11 +176,15 @@ def statement(
     viewer: Viewer,
     wanted: Mapping[str, Any],
     order: Order,
+    limit: int,
     *,
     position: Position | None = None,
     backwards: bool = False,
 ) -> str:
-    """The SQL of `list_todos`."""
+    """The SQL of `list_todos`.
+
+    The limit is written into it: of one that is bound a plan for all values cannot be made.
+    """
     wanted = {"deleted": False, **wanted}
     narrowed = ["tombstoned_at IS NULL", *(_condition(*each) for each in wanted.items())]
     if position:
@@ -190,12 +194,12 @@ def statement(
     by = order.by(backwards=backwards)
     each = " UNION ALL ".join(
         f"(SELECT {COLUMNS}{rank} {FROM} WHERE {' AND '.join([*among, *narrowed])} "
-        f"ORDER BY {by} LIMIT %(limit)s)"
+        f"ORDER BY {by} LIMIT {limit:d})"
         for among in _who(viewer, searched=searched, deleted=wanted["deleted"])
     )
     return (
         f"SELECT {SHOWN}{', rank' if searched else ''} FROM ({each}) AS page "  # noqa: S608 - of the pieces above  # nosec B608
-        f"ORDER BY {order.by(backwards=backwards, table='page.')} LIMIT %(limit)s"
+        f"ORDER BY {order.by(backwards=backwards, table='page.')} LIMIT {limit:d}"
     )
 
 
