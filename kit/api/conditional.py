@@ -8,6 +8,7 @@ tag; writing compares the version only, which is all that a write replaces.
 import hashlib
 import re
 
+from django.http.response import HttpResponseBase
 from django.utils.http import parse_etags
 from rest_framework import status
 from rest_framework.request import Request
@@ -27,7 +28,7 @@ def etag(version: int, *also_shown: str) -> str:
     return f'"{version}-{digest}"'
 
 
-def tagged(request: Request, response: Response, tag: str) -> Response:
+def tagged(request: Request, response: HttpResponseBase, tag: str) -> HttpResponseBase:
     """`response` with its ETag; 304 instead where the reader has it already.
 
     Not for a browser's page, which also shows who is signed in, and forms.

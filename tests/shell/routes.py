@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core import exceptions as django_errors
 from django.db import DataError, IntegrityError, InterfaceError, InternalError, OperationalError
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import include, path
 from rest_framework import exceptions as drf_errors
 from rest_framework import filters, generics, serializers
@@ -95,7 +95,7 @@ class Page(APIView):
     authentication_classes = []
     permission_classes = []
 
-    def get(self, request: Request) -> Response:
+    def get(self, request: Request) -> HttpResponseBase:
         name = request.query_params.get("name", "ada")
         return conditional.tagged(request, Response({"by": name}), conditional.etag(3, name))
 

@@ -3,6 +3,7 @@
 from uuid import UUID
 
 from django.db.models import QuerySet
+from django.http.response import HttpResponseBase
 from django.urls import reverse
 from drf_spectacular.utils import extend_schema
 from rest_framework.generics import ListAPIView
@@ -52,7 +53,7 @@ class RestoreVersionView(TellsWhatIsCurrent, APIView):
     """Undo: makes the todo what it was in this version."""
 
     @extend_schema(request=None, parameters=[IF_MATCH, ETAG], responses=TodoSerializer)
-    def post(self, request: Request, id: UUID, version: int) -> Response:
+    def post(self, request: Request, id: UUID, version: int) -> HttpResponseBase:
         """Makes the todo what it was in this version, as one more change."""
         todo = restore_version(
             todo_id=id,

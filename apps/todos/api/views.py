@@ -1,9 +1,12 @@
 """Todos over HTTP: translates, then makes one call inward."""
 
+from collections.abc import Mapping
 from functools import cache, partial
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
+from django.http.response import HttpResponseBase
 from django.urls import reverse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import (
@@ -14,6 +17,7 @@ from drf_spectacular.utils import (
 from rest_framework import status
 from rest_framework.exceptions import ValidationError
 from rest_framework.permissions import SAFE_METHODS, BasePermission, IsAuthenticated
+from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -32,7 +36,7 @@ from apps.todos.models import Todo
 from apps.todos.operations.writing import change_todo, create_todo, delete_todo, restore_todo
 from apps.todos.queries.listing import Listed, list_todos, order_of
 from apps.todos.queries.reading import get_todo, may_change
-from kit.api.bodies import data_of
+from kit.api.bodies import answered, data_of
 from kit.api.conditional import etag, expected_version, tagged
 from kit.api.pagination import NewestFirst
 from kit.api.viewers import viewer_of
@@ -143,7 +147,7 @@ class TodoViewSet(TellsWhatIsCurrent, GenericViewSet[Todo]):
         return self.paginator.get_paginated_response([represent(row) for row in rows])
 
     @extend_schema(parameters=[IDEMPOTENCY_KEY, ETAG, LOCATION])
-    def create(self, request: Request) -> Response:
+    def create(self, request: Request) -> HttpResponseBase:
         """Creates a todo of your own. 409 for an account that is being deleted."""
         try:
             fields = fields_of_new(data_of(request))
@@ -161,17 +165,17 @@ class TodoViewSet(TellsWhatIsCurrent, GenericViewSet[Todo]):
     @extend_schema(
         parameters=[IF_NONE_MATCH, ETAG], responses={200: TodoSerializer, 304: NOT_MODIFIED}
     )
-    def retrieve(self, request: Request, id: UUID) -> Response:
+    def retrieve(self, request: Request, id: UUID) -> HttpResponseBase:
         """Shows one todo."""
         return self._shown(self.get_object())
 
     @extend_schema(parameters=[IF_MATCH, ETAG], responses=TodoSerializer)
-    def update(self, request: Request, id: UUID) -> Response:
+    def update(self, request: Request, id: UUID) -> HttpResponseBase:
         """Replaces a todo. Needs an If-Match, or the version in the body: 428 without either."""
         return self._change(request, partial=False)
 
     @extend_schema(parameters=[IF_MATCH, ETAG])
-    def partial_update(self, request: Request, id: UUID) -> Response:
+    def partial_update(self, request: Request, id: UUID) -> HttpResponseBase:
         """Changes the fields given. Without If-Match the last writer of a field wins."""
         return self._change(request, partial=True)
 
@@ -184,12 +188,12 @@ class TodoViewSet(TellsWhatIsCurrent, GenericViewSet[Todo]):
         return Response(status=status.HTTP_204_NO_CONTENT)
 
     @extend_schema(request=None, parameters=[IF_MATCH, ETAG], responses=TodoSerializer)
-    def restore(self, request: Request, id: UUID) -> Response:
+    def restore(self, request: Request, id: UUID) -> HttpResponseBase:
         """Brings a todo back from the trash. 409 for one that is not there."""
         version = expected_version(request)
         return self._shown(restore_todo(todo_id=id, viewer=viewer_of(request), version=version))
 
-    def _change(self, request: Request, *, partial: bool) -> Response:
+    def _change(self, request: Request, *, partial: bool) -> HttpResponseBase:
         known = self.get_object()
         serializer = self.get_serializer(known, data=request.data, partial=partial)
         serializer.is_valid(raise_exception=True)
@@ -206,13 +210,23 @@ class TodoViewSet(TellsWhatIsCurrent, GenericViewSet[Todo]):
         )
         return self._shown(todo)
 
-    def _shown(self, todo: Todo, **how: Any) -> Response:
-        return shown(self.request, todo, self.get_serializer(todo).data, **how)
+    def _shown(self, todo: Todo, **how: Any) -> HttpResponseBase:
+        if self.request.accepted_renderer.format == JSONRenderer.format:
+            return shown(self.request, todo, represent(todo), **how)
+        return shown(self.request, todo, self.get_serializer(todo).data, **how)  # for its form
 
 
-def shown(request: Request, todo: Todo, data: Any, **how: Any) -> Response:
+def shown(
+    request: Request,
+    todo: Todo,
+    data: Any,
+    *,
+    status: int = status.HTTP_200_OK,
+    headers: Mapping[str, str] = MappingProxyType({}),
+) -> HttpResponseBase:
     """The todo, with its tag. The owner's name changes without its version, so it is part of it."""
-    return tagged(request, Response(data, **how), etag(todo.version, todo.username))
+    response = answered(request, data, status=status, headers=headers)
+    return tagged(request, response, etag(todo.version, todo.username))
 
 
 @cache
