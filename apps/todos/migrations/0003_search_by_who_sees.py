@@ -20,8 +20,12 @@ FOUND_BY = """
 CREATE FUNCTION todos_found_by(owner_id uuid, visibility text, title text, content text)
 RETURNS tsvector
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN todos_parts(title, content)
-       || array_to_tsvector(ARRAY[' ' || owner_id::text, ' ' || visibility])
+RETURN todos_parts(title, content) || array_to_tsvector(
+    CASE visibility
+        WHEN 'public' THEN ARRAY[' ' || owner_id::text, ' public']
+        ELSE ARRAY[' ' || owner_id::text]
+    END
+)
 """
 
 # For LIKE: each of the words, folded, with anything around it.
@@ -52,6 +56,7 @@ class Migration(migrations.Migration):
                 models.Func(
                     "owner_id", "visibility", "title", "content", function="todos_found_by"
                 ),
+                fastupdate=False,
                 name="todos_found_by",
             ),
         ),
