@@ -118,8 +118,9 @@ def asked_for(parameters: QueryDict) -> dict[str, Any]:
     name.
     """
     asked, refused = {}, {}
-    for name in parameters.keys() & FIELDS.keys():
-        field = FIELDS[name]
+    for name, field in FIELDS.items():  # in their order, so that a list is always one statement
+        if name not in parameters:
+            continue
         try:
             value = field.clean(field.widget.value_from_datadict(parameters, {}, name))
         except ValidationError as error:
