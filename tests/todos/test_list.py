@@ -168,6 +168,21 @@ class TestFilter:
 
         assert index in plan_of(captured[0]["sql"])
 
+    def test_by_tag_is_planned_for_the_tag_however_often_it_was_asked_for(
+        self, ada: Client
+    ) -> None:
+        for number in range(15):
+            ada.list(tag=f"tag {number}")
+
+        with connections["todos"].cursor() as cursor:
+            cursor.execute(
+                """
+                SELECT custom_plans > 5, generic_plans FROM pg_prepared_statements
+                WHERE statement LIKE '%%FROM todos_todo%%tags @>%%'
+                """
+            )
+            assert cursor.fetchall() == [(True, 0)]
+
 
 class TestOrder:
     @pytest.mark.parametrize(

@@ -72,7 +72,7 @@ CONDITIONS: dict[str, str | dict[bool, str]] = {
     "username": "upper(username) = upper(%(username)s)",
     "completed": {True: "completed_at IS NOT NULL", False: "completed_at IS NULL"},
     "category": "category = %(category)s",
-    "tag": "tags @> %(tag)s::varchar[]",
+    "tag": "tags @> %(tag)s::varchar[] AND todos_planned_for(%(tag)s::varchar[])",
     "due_before": "due_at < %(due_before)s",
     "due_after": "due_at > %(due_after)s",
     "created_before": "created_at < %(created_before)s",
