@@ -1,6 +1,7 @@
 """Todos over HTTP: translates, then makes one call inward."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import cache, partial
 from types import MappingProxyType
 from typing import Any
@@ -20,6 +21,7 @@ from rest_framework.permissions import SAFE_METHODS, BasePermission, IsAuthentic
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.utils.html import is_html_input
 from rest_framework.views import APIView
 from rest_framework.viewsets import GenericViewSet
 
@@ -149,12 +151,7 @@ class TodoViewSet(TellsWhatIsCurrent, GenericViewSet[Todo]):
     @extend_schema(parameters=[IDEMPOTENCY_KEY, ETAG, LOCATION])
     def create(self, request: Request) -> HttpResponseBase:
         """Creates a todo of your own. 409 for an account that is being deleted."""
-        try:
-            fields = fields_of_new(data_of(request))
-        except ValidationError:
-            # Again by one of its own, by which a form knows what was refused.
-            self.get_serializer(data=request.data).is_valid(raise_exception=True)
-            raise
+        fields = self._fields_of_new(data_of(request))
         todo = create_todo(owner_id=viewer_of(request).user_id, key=key_of(request), **fields)
         return self._shown(
             todo,
@@ -192,6 +189,16 @@ class TodoViewSet(TellsWhatIsCurrent, GenericViewSet[Todo]):
         """Brings a todo back from the trash. 409 for one that is not there."""
         version = expected_version(request)
         return self._shown(restore_todo(todo_id=id, viewer=viewer_of(request), version=version))
+
+    def _fields_of_new(self, data: Any) -> dict[str, Any]:
+        if not is_html_input(data):
+            with suppress(ValidationError):
+                return fields_of_new(data)
+        # A form, or what is refused, which a page's form tells at each field.
+        serializer = self.get_serializer(data=data)
+        serializer.is_valid(raise_exception=True)
+        fields: dict[str, Any] = serializer.validated_data
+        return fields
 
     def _change(self, request: Request, *, partial: bool) -> HttpResponseBase:
         known = self.get_object()
