@@ -11,8 +11,10 @@ from uuid import UUID
 
 from django.contrib import admin, messages
 from django.contrib.admin import actions as django_actions
+from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.forms import AdminPasswordChangeForm, PasswordChangeForm
+from django.contrib.auth.models import Group
 from django.contrib.auth.views import PasswordChangeView
 from django.db import Error as DatabaseError
 from django.db.models import Model, QuerySet
@@ -22,7 +24,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 
-from apps.users.errors import UserNotFound
+from apps.users.errors import StaffAccount, UserNotFound
 from apps.users.events import user_changed
 from apps.users.models import Deletion, DeletionStep, Session, Token, User, UserChange
 from apps.users.operations.certificates import verify_deletions
@@ -33,7 +35,7 @@ from apps.users.operations.deletions import (
     resume_deletion,
 )
 from apps.users.operations.passwords import set_password
-from apps.users.operations.signing_in import count_sign_in_try, end_session, revoke_token
+from apps.users.operations.signing_in import count_own_try, end_session, revoke_token
 from kit.admin import ReadOnly
 from kit.errors import Refusal
 from kit.holdings import registered
@@ -41,7 +43,12 @@ from kit.transactions import after_commit
 
 logger = logging.getLogger(__name__)
 
+POWERS = ["is_staff", "is_superuser", "groups", "user_permissions"]
 PAGE_ROWS = 500  # certificates verified at a time
+
+
+def is_superuser(request: HttpRequest) -> bool:
+    return bool(request.user.is_active and getattr(request.user, "is_superuser", False))
 
 
 def rows_link(model: type[Model], **which: Any) -> str:
@@ -79,13 +86,14 @@ class OwnPasswordForm(PasswordChangeForm):
     required_css_class = "required"
 
     def clean_old_password(self) -> str:
-        count_sign_in_try(username=self.user.username, address="")
+        count_own_try(self.user.id)
         return str(super().clean_old_password())
 
     def save(self, commit: bool = True) -> User:
+        known = self.user.password
         user: User = super().save(commit=False)
         if commit:
-            set_password(user_id=user.id, hashed=user.password)
+            set_password(user_id=user.id, hashed=user.password, instead_of=known)
         return user
 
 
@@ -147,6 +155,16 @@ class UserAdmin(DjangoUserAdmin):
     ]
     actions = ["delete_selected"]
 
+    def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        """Not of staff, whose password or address of mail would be a way to what they may."""
+        may = super().has_change_permission(request, obj)
+        return may and (obj is None or not obj.has_powers or is_superuser(request))
+
+    def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> list[str]:
+        """What lets an account do more is given by superusers only."""
+        fields = list(super().get_readonly_fields(request, obj))
+        return fields if is_superuser(request) else [*fields, *POWERS]
+
     @admin.display(description="What there is of it")
     def rows(self, user: User) -> str:
         """Links to the account's rows here, and in every app that keeps any for it."""
@@ -175,6 +193,9 @@ class UserAdmin(DjangoUserAdmin):
     ) -> HttpResponse | None:
         if not request.POST.get("post"):
             return django_actions.delete_selected(self, request, queryset)  # asks whether to
+        if not is_superuser(request) and any(user.has_powers for user in queryset):
+            self.message_user(request, StaffAccount().message, messages.ERROR)
+            return None
         self.log_deletions(request, queryset)
         deletions = [request_deletion(user_id=user.id) for user in queryset]
         told = "Closed at once: {}. What they keep is being deleted: see {}."
@@ -187,6 +208,25 @@ class UserAdmin(DjangoUserAdmin):
     ) -> tuple[list[Any], dict[str, int], set[str], list[Any]]:
         """What the page that asks shows: the accounts, without each of their rows."""
         return [str(user) for user in objs], {"users": len(objs)}, set(), []
+
+
+admin.site.unregister(Group)
+
+
+@admin.register(Group)
+class GroupAdmin(DjangoGroupAdmin):
+    """For superusers only: whoever changes a group that is theirs may do anything."""
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return is_superuser(request)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return is_superuser(request)
+
+    def has_view_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:
+        return is_superuser(request)
+
+    has_change_permission = has_delete_permission = has_view_permission
 
 
 @admin.register(Token)
@@ -223,7 +263,7 @@ class SessionAdmin(AboutUser):
     actions = ["end"]
 
     def has_view_permission(self, request: HttpRequest, obj: Session | None = None) -> bool:
-        return bool(request.user.is_active and getattr(request.user, "is_superuser", False))
+        return is_superuser(request)
 
     @admin.action(description="End selected sessions, but not this one")
     def end(self, request: HttpRequest, queryset: QuerySet[Session]) -> None:

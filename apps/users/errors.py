@@ -1,6 +1,6 @@
 """What the users app can refuse."""
 
-from kit.errors import Conflict, Invalid, NotFound, TooMany, Unauthenticated
+from kit.errors import Conflict, Forbidden, Invalid, NotFound, TooMany, Unauthenticated
 
 
 class UsernameTaken(Invalid):
@@ -14,6 +14,10 @@ class UsernameTaken(Invalid):
 
 class UserNotFound(NotFound):
     """There is no such user."""
+
+
+class StaffAccount(Forbidden):
+    """An account of staff is changed by itself, or by a superuser."""
 
 
 class TokenNotFound(NotFound):

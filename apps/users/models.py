@@ -45,6 +45,11 @@ class User(AbstractUser):
             GinIndex(OpClass(Upper("email"), "gin_trgm_ops"), name="users_email_parts"),
         ]
 
+    @property
+    def has_powers(self) -> bool:
+        """Whether it may do more than an ordinary account."""
+        return self.is_staff or self.is_superuser
+
     def get_full_name(self) -> str:
         return self.username
 

@@ -11,7 +11,7 @@ from django.db.models import Count, Exists, F, Min, OuterRef, QuerySet, Sum
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from apps.users.errors import DeletionNotFound, TokenNotFound, UserNotFound
+from apps.users.errors import DeletionNotFound, StaffAccount, TokenNotFound, UserNotFound
 from apps.users.models import Deletion, DeletionStep, FeedHead, Token, User, UserChange
 from kit.directory import Change, Person, Viewer
 
@@ -31,6 +31,22 @@ def get_user(user_id: UUID, viewer: Viewer) -> User:
         return list_users(viewer).get(id=user_id)
     except User.DoesNotExist:
         raise UserNotFound from None
+
+
+def get_user_to_change(user_id: UUID, viewer: Viewer) -> User:
+    """The same, where the viewer may change or delete the account.
+
+    Whoever has the address of mail has the account. So those of staff are left to themselves and
+    to superusers: others would get what they may. Raises UserNotFound and StaffAccount.
+    """
+    user = get_user(user_id, viewer)
+    if user.has_powers and user.id != viewer.user_id and not is_superuser(viewer.user_id):
+        raise StaffAccount
+    return user
+
+
+def is_superuser(user_id: UUID) -> bool:
+    return User.objects.filter(id=user_id, is_superuser=True).exists()
 
 
 def find_user_id(username: str) -> UUID | None:

@@ -54,6 +54,20 @@ class TestRegister:
 
         assert User.objects.filter(is_staff=False, is_superuser=False).count() == 1
 
+    def test_is_limited_for_one_address(self, settings: Any) -> None:
+        settings.REGISTRATIONS_PER_MINUTE = 2
+
+        def arrive(username: str, address: str = "192.0.2.1") -> Any:
+            body = {"username": username, "password": PASSWORD}
+            return anonymous().post("/api/users/", body, REMOTE_ADDR=address)
+
+        arrived = [arrive(name) for name in ("ada", "bob", "eve")]
+
+        assert [each.status_code for each in arrived] == [201, 201, 429]
+        assert 1 <= int(arrived[-1]["Retry-After"]) <= 60
+        assert arrive("joe", "192.0.2.2").status_code == 201
+        assert set(User.objects.values_list("username", flat=True)) == {"ada", "bob", "joe"}
+
     @pytest.mark.parametrize("username", ["ada", "ADA", "Ada", "\uff21da"])
     def test_refuses_a_taken_name(self, username: str) -> None:
         UserFactory.create(username="ada")

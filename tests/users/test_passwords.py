@@ -5,14 +5,16 @@ from typing import Any
 
 import pytest
 from django.conf import settings as django_settings
+from django.contrib.auth.hashers import make_password
 from django.core import mail
 from django.test import Client
 from rest_framework.test import APIClient
 
 from apps.users import public as users
+from apps.users.api import views
 from apps.users.models import ResetRequest, Session, Token, User
 from apps.users.operations import passwords
-from apps.users.operations.signing_in import issue_token
+from apps.users.operations.signing_in import check_credentials, issue_token
 from tests.clients import anonymous, client_of
 from tests.factories import PASSWORD, UserFactory
 
@@ -21,6 +23,7 @@ pytestmark = pytest.mark.django_db(databases=["default"])
 CHANGE = "/api/users/me/password/"
 RESET = "/api/auth/password-reset/"
 NEW = "another long pass phrase"
+OTHER = "a long enough one"
 
 
 @pytest.fixture
@@ -122,6 +125,32 @@ class TestChange:
         assert tried[-1]["Retry-After"]
 
 
+class TestChangedMeanwhile:
+    """Argon2 takes its time between the look at a password and what comes of it."""
+
+    @pytest.fixture
+    def meanwhile(self, ada: User, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Another password is set just after the present one was found good."""
+
+        def by_somebody_else(*args: Any, **more: Any) -> User:
+            user = check_credentials(*args, **more)
+            passwords.set_password(user_id=ada.id, hashed=make_password(OTHER))
+            return user
+
+        for module in (passwords, views):
+            monkeypatch.setattr(module, "check_credentials", by_somebody_else)
+
+    def test_a_password_gives_no_token(self, ada: User, meanwhile: None) -> None:
+        assert not lets_in(PASSWORD)
+        assert not Token.objects.exists()
+
+    def test_a_password_sets_no_other(self, ada: User, meanwhile: None) -> None:
+        response = client_of(ada).post(CHANGE, {"password": PASSWORD, "new_password": NEW})
+
+        assert errors(response) == [("password", "wrong_password")]
+        assert User.objects.get(id=ada.id).check_password(OTHER)
+
+
 class TestOperator:
     @pytest.fixture
     def operator(self) -> Client:
@@ -154,6 +183,20 @@ class TestOperator:
         assert response.status_code == 302
         assert (is_in(operator), is_in(token)) == (True, False)
         assert lets_in(NEW, "root")
+
+    def test_changes_their_own_while_strangers_try_the_name(
+        self, operator: Client, settings: Any
+    ) -> None:
+        settings.SIGN_IN_TRIES_PER_MINUTE = 2
+        for address in ("192.0.2.1", "192.0.2.2", "192.0.2.3"):
+            anonymous().post(
+                "/api/auth/tokens/",
+                {"username": "root", "password": "guess"},
+                REMOTE_ADDR=address,
+            )
+        fields = {"old_password": PASSWORD, "new_password1": NEW, "new_password2": NEW}
+
+        assert operator.post("/admin/password_change/", fields).status_code == 302
 
     def test_cannot_try_their_own_without_end(self, operator: Client, settings: Any) -> None:
         settings.SIGN_IN_TRIES_PER_MINUTE = 1
@@ -202,6 +245,40 @@ class TestReset:
         assert errors(again) == [("code", "wrong_code")]
         assert anonymous().get(path).json() == {"valid": False}
         assert lets_in(NEW)
+
+    def test_works_once_for_two_who_have_it(
+        self, ada: User, mailbox: list[Any], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        self.ask()
+        path = self.path(mailbox)
+
+        def after_the_other(password: str, user: User) -> str:
+            passwords.set_password(user_id=ada.id, hashed=make_password(OTHER))
+            return make_password(password)
+
+        monkeypatch.setattr(passwords, "checked", after_the_other)
+
+        assert errors(anonymous().post(path, {"new_password": NEW})) == [("code", "wrong_code")]
+        assert User.objects.get(id=ada.id).check_password(OTHER)
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"email": "elsewhere@example.com"},
+            {"password": make_password(None)},
+            {"is_active": False},
+            {"closed_at": "2031-05-01T00:00Z"},
+        ],
+        ids=["address of mail", "password", "banned", "closed"],
+    )
+    def test_is_dead_once_the_account_has_changed(
+        self, ada: User, mailbox: list[Any], change: dict[str, Any]
+    ) -> None:
+        self.ask()
+        path = self.path(mailbox)
+        User.objects.filter(id=ada.id).update(**change)
+
+        assert errors(anonymous().post(path, {"new_password": NEW})) == [("code", "wrong_code")]
 
     def test_works_for_an_hour(
         self, ada: User, mailbox: list[Any], settings: Any, monkeypatch: pytest.MonkeyPatch

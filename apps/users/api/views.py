@@ -62,6 +62,7 @@ from apps.users.queries import (
     get_deletion,
     get_token,
     get_user,
+    get_user_to_change,
     list_tokens,
     list_users,
 )
@@ -130,6 +131,7 @@ class TokenViewSet(
             user_id=user.id,
             name=credentials.get("name", ""),
             lifetime=timedelta(seconds=seconds) if seconds else None,
+            password=user.password,
         )
         shown = {
             "id": token.id,
@@ -280,7 +282,7 @@ class UserViewSet(
         also when that is done.
         """
         try:
-            user = self.get_object()
+            user = get_user_to_change(id, viewer_of(request))
             deletion = request_deletion(user_id=user.id)
         except UserNotFound:
             found = find_latest_deletion(id) if viewer_of(request).is_staff else None
@@ -315,14 +317,14 @@ class UserViewSet(
         given.is_valid(raise_exception=True)
         user = get_user(viewer_of(request).user_id, viewer_of(request))
         token = request.auth
-        change_password(
+        changed = change_password(
             request=request._request,
             user=user,
             token_id=token.id if isinstance(token, Token) else None,
             **given.validated_data,
         )
         if token is None:  # the session goes on, under another key
-            update_session_auth_hash(request._request, User.objects.get(id=user.id))
+            update_session_auth_hash(request._request, changed)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 

@@ -13,7 +13,7 @@ from django.utils import timezone
 from apps.users.errors import UsernameTaken
 from apps.users.events import user_changed
 from apps.users.models import User
-from apps.users.queries import get_user, list_users
+from apps.users.queries import get_user, get_user_to_change
 from kit.directory import Viewer
 from kit.errors import Invalid
 from kit.transactions import after_commit, durable
@@ -46,14 +46,15 @@ def register_user(*, username: str, password: str, email: str = "") -> User:
 def change_user(
     *, user_id: UUID, viewer: Viewer, username: str | None = None, email: str | None = None
 ) -> User:
-    """Change what is given. Raises UserNotFound and UsernameTaken."""
+    """Change what is given. Raises UserNotFound, StaffAccount and UsernameTaken."""
     changes = {}
     if username is not None:
         changes["username"] = User.normalize_username(username)
     if email is not None:
         changes["email"] = User.objects.normalize_email(email)
     with _one_of_each_name(), durable(ALIAS):
-        list_users(viewer).filter(id=user_id).update(**changes, updated_at=timezone.now())
+        user = get_user_to_change(user_id, viewer)
+        User.objects.filter(id=user.id).update(**changes, updated_at=timezone.now())
         after_commit(ALIAS, lambda: user_changed.send(User))
     return get_user(user_id, viewer)
 

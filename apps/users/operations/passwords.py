@@ -65,27 +65,45 @@ def change_password(
     new_password: str,
     keep_tokens: bool = False,
     token_id: UUID | None = None,
-) -> None:
-    """For who knows the present password, which counts as a try to sign in.
+) -> User:
+    """For who knows the present password, which counts as a try to sign in; gives the account.
 
     Ends all sessions, and all tokens but the one that this was asked with, or none.
     Raises WrongPassword, TooManyTries, and Invalid for a new one that the validators refuse.
     """
     try:
-        check_credentials(request=request, username=user.username, password=password)
-    except WrongCredentials:
+        known = check_credentials(request=request, username=user.username, password=password)
+        hashed = checked(new_password, user)
+        set_password(
+            user_id=user.id,
+            hashed=hashed,
+            instead_of=known.password,
+            keep_tokens=keep_tokens,
+            token_id=token_id,
+        )
+    except (WrongCredentials, UserNotFound):
         raise WrongPassword from None
-    hashed = checked(new_password, user)
-    set_password(user_id=user.id, hashed=hashed, keep_tokens=keep_tokens, token_id=token_id)
+    known.password = hashed
+    return known
 
 
 def set_password(
-    *, user_id: UUID, hashed: str, keep_tokens: bool = False, token_id: UUID | None = None
+    *,
+    user_id: UUID,
+    hashed: str,
+    instead_of: str | None = None,
+    keep_tokens: bool = False,
+    token_id: UUID | None = None,
 ) -> None:
-    """Put this hash in the place of the present one. Raises UserNotFound."""
+    """Put this hash in the place of the present one, or of this very one only.
+
+    Of two who know one password, or have one code, one sets the next. Raises UserNotFound.
+    """
+    users = User.objects.filter(id=user_id)
+    if instead_of is not None:
+        users = users.filter(password=instead_of)
     with durable(ALIAS):
-        changed = User.objects.filter(id=user_id).update(password=hashed, updated_at=timezone.now())
-        if not changed:
+        if not users.update(password=hashed, updated_at=timezone.now()):
             raise UserNotFound
         Session.objects.filter(user_id=user_id).delete()
         if not keep_tokens:
@@ -162,5 +180,9 @@ def reset_password(*, user_id: UUID, code: str, new_password: str, address: str)
     user = find_user_with_code(user_id, code)
     if user is None:
         raise WrongCode
-    set_password(user_id=user.id, hashed=checked(new_password, user))
+    hashed = checked(new_password, user)
+    try:
+        set_password(user_id=user.id, hashed=hashed, instead_of=user.password)
+    except UserNotFound:  # the code was used meanwhile
+        raise WrongCode from None
     remember_address(user_id=user.id, address=address)

@@ -63,6 +63,11 @@ def count_try_from(address: str) -> None:
         count_try(f"address:{address}", most=settings.SIGN_IN_TRIES_PER_MINUTE)
 
 
+def count_own_try(user_id: UUID) -> None:
+    """Count a try of who is signed in, which no stranger can use up. Raises TooManyTries."""
+    count_try(f"own:{user_id}", most=settings.SIGN_IN_TRIES_PER_MINUTE)
+
+
 def count_reset_request(*, username: str, address: str) -> None:
     """Few for one name, for each is a mail to its owner. Raises TooManyTries."""
     count_try_from(address)
@@ -126,19 +131,28 @@ def count_try(who: str, *, most: int, window: timedelta = WINDOW) -> None:
 
 
 def issue_token(
-    *, user_id: UUID, name: str = "", lifetime: timedelta | None = None
+    *,
+    user_id: UUID,
+    name: str = "",
+    lifetime: timedelta | None = None,
+    password: str | None = None,
 ) -> tuple[Token, str]:
     """A new token and its secret, which cannot be read again. Without a lifetime it lasts.
 
+    `password`: the hash of the one it is given for. Another that was set meanwhile ended the
+    tokens there were, and would miss this one.
+
     The secret has 256 random bits, so a plain fast hash is enough to keep it by. The lock
     holds off the closing of the account, which revokes all its tokens, until this one is
-    there to be revoked. Raises WrongCredentials if the account was closed meanwhile, and
-    TooManyTokens.
+    there to be revoked. Raises WrongCredentials if the account was closed meanwhile, or has
+    another password, and TooManyTokens.
     """
     secret = PREFIX + secrets.token_urlsafe(32)
     expires_at = timezone.now() + lifetime if lifetime else None
     with durable(ALIAS):
         open_accounts = User.objects.select_for_update().filter(is_active=True, closed_at=None)
+        if password is not None:
+            open_accounts = open_accounts.filter(password=password)
         user = open_accounts.filter(id=user_id).first()
         if user is None:
             raise WrongCredentials
