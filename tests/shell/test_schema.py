@@ -11,6 +11,7 @@ from django.http import HttpResponse, JsonResponse
 from django.test import RequestFactory
 from django.urls import resolve
 
+from apps.users.api.serializers import UsernameField
 from epis.api.examples import EXAMPLES
 from tests.conforming import complaints, schema, validator_of
 
@@ -41,10 +42,25 @@ class TestSchema:
             for content in operation.get("requestBody", {}).get("content", {}).values()
             if "$ref" in content["schema"]  # not the lines of a file
         }
-        # Either of two that are shown, and a file.
-        sent -= {"OneOrMoreNewIncrementsRequest", "UploadRequest"}
+        sent -= {"UploadRequest"}  # a file
 
         assert sorted(name for name in sent if "example" not in resolved(name)) == []
+
+    @pytest.mark.parametrize("username", ["robin", "andré", "우유", "²o", "a@b.c+d-e_f"])
+    def test_forbids_no_name_that_is_taken(self, username: str) -> None:
+        UsernameField().run_validation(username)
+
+        body = {**EXAMPLES["RegistrationRequest"], "username": username}
+        described = {"$ref": "#/components/schemas/RegistrationRequest"}
+        assert list(validator_of(described).iter_errors(body)) == []
+
+    @pytest.mark.parametrize("array", [[], [{}] * 10_001], ids=["empty", "long"])
+    def test_says_how_many_increments_an_array_has(self, array: Any) -> None:
+        operation = schema()["paths"]["/api/counters/{counter_id}/increments/"]["post"]
+        described = operation["requestBody"]["content"]["application/json"]["schema"]
+
+        assert list(validator_of(described).iter_errors([{}] * 10_000)) == []
+        assert list(validator_of(described).iter_errors(array)) != []
 
 
 def resolved(name: str) -> Any:

@@ -70,6 +70,18 @@ class TestExport:
             assert chores.get(address_of(todo)).json() == todo
         assert todos[3]["deleted_at"]
 
+    @pytest.mark.parametrize("accepted", [None, "text/csv", "text/csv, application/json"])
+    @pytest.mark.parametrize("query", ["", "?format=csv", "?format=json"])
+    def test_tells_what_it_is_only_as_json(
+        self, ada: Client, accepted: str | None, query: str
+    ) -> None:
+        headers = {"Accept": accepted} if accepted else {}
+
+        response = ada.options(EXPORT + query, headers=headers)
+
+        assert response.status_code in (200, 404, 406)
+        assert "json" in response["Content-Type"]
+
     def test_has_a_todo_to_a_line(self, chores: Client) -> None:
         first, *lines, last = exported(chores).decode().splitlines()
 

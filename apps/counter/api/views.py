@@ -22,7 +22,13 @@ from rest_framework.serializers import BaseSerializer
 from rest_framework.viewsets import GenericViewSet
 
 from apps.counter.accepting import Receipt, accept_increment, accept_increments
-from apps.counter.api.asking import asked_for, is_one_increment, moment_asked_for, seconds_to_wait
+from apps.counter.api.asking import (
+    MOST_INCREMENTS,
+    asked_for,
+    is_one_increment,
+    moment_asked_for,
+    seconds_to_wait,
+)
 from apps.counter.api.filters import IncrementFilters
 from apps.counter.api.serializers import (
     AcceptedSerializer,
@@ -85,6 +91,13 @@ ACCEPTED = OpenApiResponse(
     ),
     description="It will be counted.",
 )
+ONE = {"$ref": "#/components/schemas/NewIncrementRequest"}
+SOME = {"type": "array", "items": ONE, "minItems": 1, "maxItems": MOST_INCREMENTS}
+ONE_OR_MORE = {
+    "application/json": {"oneOf": [ONE, SOME]},
+    "application/x-www-form-urlencoded": NewIncrementSerializer,
+    "multipart/form-data": NewIncrementSerializer,
+}
 KNOWN = OpenApiResponse(
     ReceiptSerializer, description="The key was sent before, or you waited: as it stands."
 )
@@ -179,12 +192,7 @@ class IncrementViewSet(SignsInLater, ListModelMixin, RetrieveModelMixin, Generic
             location("The receipt's address.", 200, 202),
             PREFERENCE_APPLIED,
         ],
-        request=PolymorphicProxySerializer(
-            "OneOrMoreNewIncrements",
-            [NewIncrementSerializer, NewIncrementSerializer(many=True)],
-            resource_type_field_name=None,
-            many=False,
-        ),
+        request=ONE_OR_MORE,
         responses={202: ACCEPTED, 200: KNOWN},
     )
     def create(self, request: Request, counter_id: UUID) -> HttpResponseBase:

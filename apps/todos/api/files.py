@@ -63,6 +63,10 @@ class ExportView(APIView):
 
     renderer_classes = [JSONRenderer, CSVRenderer]
 
+    def get_renderers(self) -> list[BaseRenderer]:
+        """What OPTIONS tells is no list of todos, and has no lines."""
+        return [JSONRenderer()] if self.request.method == "OPTIONS" else super().get_renderers()
+
     @extend_schema(
         responses={
             (200, "application/json"): TodoSerializer(many=True),

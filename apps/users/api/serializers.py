@@ -13,11 +13,16 @@ PASSWORD_LENGTH = 1_000
 LIFETIME_SECONDS = 10 * 365 * 24 * 60 * 60
 
 
+def is_a_name(text: str) -> None:
+    """Raises ValidationError. Not as a pattern in the schema, where \\w would be ASCII only."""
+    UnicodeUsernameValidator()(text)
+
+
 class UsernameField(Text):
     """A name in the form in which it is kept (NFKC), so that this form is what is checked."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(max_length=150, validators=[UnicodeUsernameValidator()], **options)
+        super().__init__(max_length=150, validators=[is_a_name], **options)
 
     def to_internal_value(self, data: Any) -> str:
         return User.normalize_username(super().to_internal_value(data))
