@@ -1,28 +1,22 @@
 """schemathesis: whatever the schema allows, and what it does not, gets the answer that it says.
 
-A few examples of each operation here, and as many as one likes with `make fuzz EXAMPLES=200`.
+All of its checks, on each operation alone and on one after another, as the ids in answers lead
+from one to the next. A few examples here, and as many as one likes with `make fuzz EXAMPLES=200`.
 """
 
 import os
+from itertools import count
 from typing import Any
 
 import pytest
 import schemathesis
 from django.core.wsgi import get_wsgi_application
 from hypothesis import HealthCheck, settings
-from schemathesis.checks import not_a_server_error
-from schemathesis.specs.openapi.checks import (
-    content_type_conformance,
-    negative_data_rejection,
-    response_headers_conformance,
-    response_schema_conformance,
-    status_code_conformance,
-    unsupported_method,
-)
+from schemathesis.checks import load_all_checks
+from schemathesis.specs.openapi.checks import negative_data_rejection
 
 from apps.counter import public as counter
 from apps.todos import public as todos
-from apps.users.models import User
 from apps.users.operations.signing_in import issue_token
 from tests.conforming import schema as described
 from tests.factories import UserFactory
@@ -32,18 +26,17 @@ pytestmark = pytest.mark.django_db(databases=EVERYWHERE, transaction=True)
 
 EXAMPLES = int(os.environ.get("EXAMPLES", "4"))
 IS_LONG = EXAMPLES >= 50
-CHECKS = [
-    not_a_server_error,
-    status_code_conformance,
-    content_type_conformance,
-    response_headers_conformance,
-    response_schema_conformance,
-    negative_data_rejection,
-    unsupported_method,
-]
+
+load_all_checks()
 
 # A file of any text is one in CSV: a line of names, of which none need be known.
 TAKES_ANYTHING = {"/api/todos/import/"}
+# What a schema can say, so that what follows it is not refused for this. Other rules it cannot
+# say: a name that is taken, a cursor of another list, a password that everybody has.
+SAYABLE = {
+    *("required", "null", "blank", "empty", "min_length", "max_length", "min_value", "max_value"),
+    *("invalid_choice", "not_a_list", "not_a_dict", "not_a_boolean", "max_string_length"),
+}
 
 as_often = settings(
     max_examples=EXAMPLES,
@@ -52,36 +45,82 @@ as_often = settings(
     derandomize=not IS_LONG,
     suppress_health_check=list(HealthCheck),
 )
+numbers = count()
+
+
+@schemathesis.check
+def is_refused_where_the_schema_forbids_it(ctx: Any, response: Any, case: Any) -> None:
+    """`negative_data_rejection`, but where more is taken than said, on purpose.
+
+    In a form all is text, so that "0" is a no; and a filter that is left empty, as by the form
+    of a page, is none.
+    """
+    empty = [name for name, value in (case.query or {}).items() if value in ("", [""])]
+    if not (case.operation.path in TAKES_ANYTHING or is_form(case) or empty):
+        negative_data_rejection(ctx, response, case)
+
+
+@schemathesis.check
+def is_not_refused_for_what_the_schema_could_say(ctx: Any, response: Any, case: Any) -> None:
+    """In the place of `positive_data_acceptance`, to which every refusal is a fault.
+
+    Not of a form, in which commas part the tags, and of which the schema cannot say that.
+    """
+    follows_the_schema = case.meta is not None and case.meta.generation.mode.is_positive
+    if follows_the_schema and response.status_code == 400 and not is_form(case):
+        codes = {error["code"] for error in response.json()["errors"]}
+        assert not codes & SAYABLE, response.text
+
+
+def is_form(case: Any) -> bool:
+    return case.media_type in ("application/x-www-form-urlencoded", "multipart/form-data")
 
 
 @pytest.fixture
-def api() -> Any:
+def api(settings: Any) -> Any:
+    settings.SIGN_IN_TRIES_PER_MINUTE = settings.REGISTRATIONS_PER_MINUTE = 10**6
+    settings.MAIL_IS_SENT = True
     api = schemathesis.openapi.from_dict(described())
     api.app = get_wsgi_application()
+    for replaced in ("negative_data_rejection", "positive_data_acceptance"):
+        getattr(api.config.checks, replaced).enabled = False
     api.config.phases.coverage.enabled = IS_LONG  # some hundred cases for each operation
     return api
+
+
+@pytest.fixture
+def signed_in() -> dict[str, str]:
+    return somebody()
 
 
 api_of_the_service = schemathesis.pytest.from_fixture("api")
 
 
-@pytest.fixture
-def signed_in(settings: Any) -> dict[str, str]:
-    """The headers of an operator with something of everything."""
-    settings.SIGN_IN_TRIES_PER_MINUTE = 10**6
-    settings.MAIL_IS_SENT = True
-    ada: User = UserFactory.create(username="ada", is_staff=True)
-    tally = counter.open_counter(owner_id=ada.id, name="tally")
-    counter.increment(counter_id=tally, owner_id=ada.id)
-    todos.add_todo(owner_id=ada.id, title="x")
-    _, secret = issue_token(user_id=ada.id)
+def somebody(*, is_staff: bool = True) -> dict[str, str]:
+    """The headers of somebody new with something of everything."""
+    user: Any = UserFactory.create(username=f"fuzz{next(numbers)}", is_staff=is_staff)
+    tally = counter.open_counter(owner_id=user.id, name="tally")
+    counter.increment(counter_id=tally, owner_id=user.id)
+    todos.add_todo(owner_id=user.id, title="x")
+    _, secret = issue_token(user_id=user.id)
     return {"Authorization": f"Bearer {secret}"}
 
 
 @api_of_the_service.parametrize()
 @as_often
 def test_every_operation_answers_as_it_says(case: Any, signed_in: dict[str, str]) -> None:
-    checks = CHECKS
-    if case.operation.path in TAKES_ANYTHING:
-        checks = [check for check in CHECKS if check is not negative_data_rejection]
-    case.call_and_validate(headers=signed_in, checks=checks)
+    case.call_and_validate(headers=signed_in)
+
+
+def test_one_operation_after_another_answers_as_it_says(api: Any) -> None:
+    class Sequence(api.as_state_machine()):  # type: ignore[misc]
+        """Each with an account of its own, for one of the operations is to delete it."""
+
+        def setup(self) -> None:
+            self.signed_in = somebody(is_staff=next(numbers) % 2 == 0)
+
+        def before_call(self, case: Any) -> None:
+            case.headers.update(self.signed_in)
+            case._has_explicit_auth = True  # by which `ignored_auth` knows that it is good
+
+    Sequence.run(settings=as_often)
