@@ -8,13 +8,15 @@ import logging
 import re
 
 UNSAID = "[…]"
+# Possessive, and from the beginning of a word only: a line may hold an address or a header as
+# long as a client likes, and all else waits while it is looked through.
 SECRETS = re.compile(
     r"epis_[\w-]{8,}"  # a token
     r"|(?<=[Bb]earer )\S+"
     r"|(?<=sessionid=)\w+"
-    r"|(?<=://)[^\s/:@]*:[^\s/@]+(?=@)"  # a user and a password in the address of a server
+    r"|(?<=://)[^\s/:@]*+:[^\s/@]++(?=@)"  # a user and a password in the address of a server
     r"|(?<=/password-reset/)[^\s?]+"  # a code from a mail
-    r"|[\w.+-]+@(?:[\w-]+\.)+\w+"  # whose mail
+    r"|(?<![\w.+-])[\w.+-]++@(?:[\w-]++\.)+\w+"  # whose mail
 )
 
 

@@ -20,8 +20,9 @@ CHUNK_BYTES = 64 * 1024
 # Of new objects, before they are looked through for circles. Python's own is a hundredth of it,
 # and a request makes several hundred.
 GARBAGE_THRESHOLD = 50_000
-# `charset=…`, and `name*=charset'language'value` of RFC 2231.
-CHOICE_OF_CODEC = re.compile(r";[^;,=]*(?:charset|\*)[^;,=]*=[^;,]*", re.IGNORECASE)
+# `charset=…`, and `name*=charset'language'value` of RFC 2231. Each part is looked through once or
+# twice: headers may be long, and all else waits.
+CHOICE_OF_CODEC = re.compile(r";(?=[^;,=]*(?:charset|\*))[^;,=]*+=[^;,]*+", re.IGNORECASE)
 
 
 def utf8_only(application: "WSGIApplication") -> "WSGIApplication":

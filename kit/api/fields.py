@@ -23,3 +23,13 @@ class WholeNumber(serializers.IntegerField):
         if not is_form and type(data) is not int:  # True is an int, too
             self.fail("invalid")
         return super().to_internal_value(data)
+
+
+class Flag(serializers.BooleanField):
+    """True or false. DRF's own takes 0, "no" and more; here text comes from a form only."""
+
+    def to_internal_value(self, data: Any) -> bool:
+        is_form = html.is_html_input(self.root.initial_data)
+        if not is_form and not isinstance(data, bool):
+            self.fail("invalid", input=data)
+        return bool(super().to_internal_value(data))

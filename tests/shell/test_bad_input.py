@@ -43,7 +43,7 @@ BODIES: dict[tuple[str, str], dict[str, list[Any]]] = {
     ("POST", "/api/users/me/password/"): {
         "password": [*TEXT, ""],
         "new_password": [*TEXT, ""],
-        "keep_tokens": [None, "maybe", 2, [], {}],
+        "keep_tokens": [None, "maybe", "true", 0, 1, 2, [], {}],
     },
     ("POST", "/api/auth/tokens/"): {
         "username": [*NEEDED, "x" * 151],
@@ -58,7 +58,7 @@ BODIES: dict[tuple[str, str], dict[str, list[Any]]] = {
         "category": [None, 5, NUL, "x" * 65],
         "tags": [None, "x", 5, {}, [None], [""], ["a", "a"], ["x" * 51], [NUL], ["x"] * 21],
         "due_at": MOMENTS,
-        "completed": [None, "maybe", 2, []],
+        "completed": [None, "maybe", "true", 0, 1, 2, []],
         "visibility": [None, "", "secret", 5, []],
     },
     ("POST", "/api/todo/create"): {"title": [None, "", NUL]},

@@ -1,6 +1,7 @@
 """What lets somebody in, or says who it was, is in no log line, whoever logs it."""
 
 import logging
+import time
 
 import pytest
 
@@ -35,6 +36,14 @@ class TestLine:
 
     def test_says_all_the_rest(self) -> None:
         assert line("Not Found: %s", "/api/todos/1/") == "ERROR Not Found: /api/todos/1/"
+
+    @pytest.mark.parametrize("said", ["a", "a.", "@a", "a@", "://a:", "a@b.", "epis_", "://:"])
+    def test_is_made_quickly_whatever_a_client_makes_us_say(self, said: str) -> None:
+        began = time.thread_time()
+
+        line("Not Found: %s", "/" + said * (40_000 // len(said)))
+
+        assert time.thread_time() - began < 0.5  # else some seconds, and hours for a long header
 
 
 class TestOverhearing:

@@ -1,6 +1,7 @@
 """Every error under /api/ is a problem, and nothing that a client sends is a 500."""
 
 import io
+import time
 from typing import Any
 
 import pytest
@@ -243,6 +244,16 @@ class TestUtf8Only:
         assert request.GET["a"] == "é"
         assert request.content_type == "application/json"
         assert request.accepts("application/json")
+
+    @pytest.mark.parametrize("said", [";*", ";charset", "*", "charset", ";", ";*=*", ";a"])
+    def test_is_quick_whatever_a_header_says(self, said: str) -> None:
+        header = "a/b;" + said * (40_000 // len(said))
+        environ = {**RequestFactory().get("/").environ, "HTTP_ACCEPT": header}
+        began = time.thread_time()
+
+        utf8_only(lambda *_: [])(environ, print)
+
+        assert time.thread_time() - began < 0.5  # else some seconds, and minutes for a longer one
 
 
 def request_behind_utf8_only(environ: dict[str, Any]) -> WSGIRequest:

@@ -11,7 +11,7 @@ from rest_framework.settings import api_settings
 
 from apps.todos.models import Label, Owner, Todo, Version, no_repeats
 from apps.todos.queries.listing import Listed
-from kit.api.fields import Text
+from kit.api.fields import Flag, Text
 
 NON_FIELD = api_settings.NON_FIELD_ERRORS_KEY
 MOST_ITEMS = 1_000  # of a bulk
@@ -81,7 +81,7 @@ class TodoSerializer(serializers.ModelSerializer[Todo]):
         help_text="Up to 20, in your order, none twice.",
         style={"template": "todos/tags.html"},
     )
-    completed = serializers.BooleanField(required=False)
+    completed = Flag(required=False)
 
     class Meta:
         model = Todo
@@ -250,6 +250,7 @@ class ImportedTodoSerializer(TodoSerializer):
     """A todo of a file: also with what the server sets otherwise."""
 
     id = Text(max_length=200, required=False, allow_null=True)
+    completed = serializers.BooleanField(required=False)  # a cell of a table is text
     completed_at = serializers.DateTimeField(required=False, allow_null=True)
     created_at = serializers.DateTimeField(required=False)
     updated_at = serializers.DateTimeField(required=False)

@@ -7,7 +7,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from apps.users.models import Deletion, DeletionStep, Token, User
-from kit.api.fields import Text
+from kit.api.fields import Flag, Text
 
 PASSWORD_LENGTH = 1_000
 LIFETIME_SECONDS = 10 * 365 * 24 * 60 * 60
@@ -72,7 +72,7 @@ class CredentialsSerializer(serializers.Serializer[Any]):
 class PasswordChangeSerializer(serializers.Serializer[Any]):
     password = PasswordField(help_text="The present one.")
     new_password = PasswordField()
-    keep_tokens = serializers.BooleanField(
+    keep_tokens = Flag(
         default=False,
         help_text="Leave your other tokens as they are. Other sessions end in any case.",
     )
