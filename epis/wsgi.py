@@ -3,6 +3,8 @@
 import gc
 import os
 import re
+import threading
+import time
 from collections.abc import Iterable
 from io import BytesIO
 from typing import IO, TYPE_CHECKING
@@ -11,12 +13,13 @@ from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 from django.urls import get_resolver
 
-from epis.api import CUT_OFF
+from epis.api import CROWDED, CUT_OFF
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 CHUNK_BYTES = 64 * 1024
+PATIENCE_SECONDS = 0.5
 # Of new objects, before they are looked through for circles. Python's own is a hundredth of it,
 # and a request makes several hundred.
 GARBAGE_THRESHOLD = 50_000
@@ -42,7 +45,30 @@ def utf8_only(application: "WSGIApplication") -> "WSGIApplication":
     return guarded
 
 
-def whole_bodies(application: "WSGIApplication") -> "WSGIApplication":
+class Readers:
+    """Has so many threads, at most, wait for bodies at a time.
+
+    One that does not arrive keeps its thread until its sender goes: the web server has no limit
+    for that. So some are left for whoever sends none.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._free = threading.Semaphore(most)
+        self._left_at = time.monotonic()
+
+    def enter(self) -> bool:
+        """False where all are taken. At once, if none of them has come to an end of late."""
+        if self._free.acquire(blocking=False):
+            return True
+        is_stuck = time.monotonic() - self._left_at > PATIENCE_SECONDS
+        return not is_stuck and self._free.acquire(timeout=PATIENCE_SECONDS)
+
+    def leave(self) -> None:
+        self._left_at = time.monotonic()
+        self._free.release()
+
+
+def whole_bodies(application: "WSGIApplication", readers: Readers) -> "WSGIApplication":
     """`application`, which gets each body as a whole, with its length.
 
     Django takes a body without Content-Length (chunked, or HTTP/2) for none, and one whose sender
@@ -52,18 +78,27 @@ def whole_bodies(application: "WSGIApplication") -> "WSGIApplication":
 
     A body that is too large is left unread, and refused by its length. Up to the same limit it is
     then read to its end: the web server would otherwise close the connection behind the answer,
-    under the client's next request on it.
+    under the client's next request on it. Where `readers` are too many it is not read at all.
     """
 
     def guarded(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
         length = environ.get("CONTENT_LENGTH", "")
         stream = environ["wsgi.input"]
-        if length.isdecimal() and int(length) > most:
-            answer = application(environ, start_response)
-            _read(stream, most)
-            return answer
-        body = _read(stream, int(length) if length.isdecimal() else most + 1)
+        if _has_none(environ):
+            environ["wsgi.input"] = BytesIO()
+            return application(environ, start_response)
+        if not readers.enter():
+            environ |= {CROWDED: True, "CONTENT_LENGTH": "0", "wsgi.input": BytesIO()}
+            return application(environ, start_response)
+        try:
+            if length.isdecimal() and int(length) > most:
+                answer = application(environ, start_response)
+                _read(stream, most)
+                return answer
+            body = _read(stream, int(length) if length.isdecimal() else most + 1)
+        finally:
+            readers.leave()
         if length.isdecimal():
             environ[CUT_OFF] = len(body) < int(length)
         else:
@@ -73,6 +108,13 @@ def whole_bodies(application: "WSGIApplication") -> "WSGIApplication":
         return application(environ, start_response)
 
     return guarded
+
+
+def _has_none(environ: "WSGIEnvironment") -> bool:
+    """Whether it is known without a look that there is no body, or none that means anything."""
+    is_told = environ.get("CONTENT_LENGTH", "") not in ("", "0")
+    is_chunked = "HTTP_TRANSFER_ENCODING" in environ
+    return environ["REQUEST_METHOD"] in ("GET", "HEAD") and not (is_told or is_chunked)
 
 
 def _read(stream: IO[bytes], most: int) -> bytes:
@@ -86,7 +128,9 @@ def _read(stream: IO[bytes], most: int) -> bytes:
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "epis.settings")
 
-application = whole_bodies(utf8_only(get_wsgi_application()))
+application = whole_bodies(
+    utf8_only(get_wsgi_application()), Readers(max(1, settings.WEB_THREADS // 2))
+)
 # What is loaded by now stays, so it is not looked through again and again: the routes and views
 # too, which Django would load with the first request.
 _ = get_resolver().url_patterns

@@ -11,11 +11,12 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.template.loader import render_to_string
 
-from epis.api import CUT_OFF
-from epis.api.problems import Problem, ProblemRenderer, problem_of
+from epis.api import CROWDED, CUT_OFF
+from epis.api.problems import RETRY_AFTER_SECONDS, Problem, ProblemRenderer, problem_of
 from kit.errors import Refusal
 
 ENDED_EARLY = "The body ended before it was complete."
+BUSY = "Too many bodies are on their way. Try again."
 PAGE_TYPE = "text/html; charset=utf-8"
 # What a page may load and do: what comes from here, and nothing that is written into it.
 PAGE = {
@@ -58,6 +59,9 @@ class Edge:
         most = settings.LARGE_BODIES.get(request.path, settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
         if length.isdecimal() and int(length) > most:
             return tell(request, Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE))
+        if request.META.get(CROWDED):
+            wait = {"Retry-After": str(RETRY_AFTER_SECONDS)}
+            return tell(request, Problem(HTTPStatus.SERVICE_UNAVAILABLE, detail=BUSY, headers=wait))
         if request.META.get(CUT_OFF):
             return tell(request, Problem(HTTPStatus.BAD_REQUEST, detail=ENDED_EARLY))
         response = self.get_response(request)

@@ -3,12 +3,15 @@
 import http.client
 import json
 import socket
+from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
 
 from kit.ids import new_id
 from tests.acceptance.running import Running
+from tests.polling import wait_for
 
 HALF_A_FORM = b"amount=10"  # of amount=1000
 
@@ -100,3 +103,41 @@ class TestBodyThatIsCutOff:
 
         assert b" 202 " not in answer[:20]
         assert epis.call("GET", path, token=token).body["results"] == []
+
+
+class TestBodiesThatDoNotArrive:
+    """More of them than the web server has threads. Whoever sends no body is served."""
+
+    @pytest.fixture
+    def stuck(self, epis: Running) -> Iterator[list[socket.socket]]:
+        head = "POST /api/users/ HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100\r\n\r\n{"
+        with ExitStack() as stack:
+            sent = [
+                stack.enter_context(socket.create_connection(("127.0.0.1", epis.port), timeout=10))
+                for _ in range(100)
+            ]
+            for connection in sent:
+                connection.sendall(head.encode())
+            yield sent
+
+    def test_hold_up_nobody_who_sends_none(
+        self, epis: Running, counter: tuple[str, str], stuck: list[socket.socket]
+    ) -> None:
+        path, token = counter
+
+        read = [epis.call("GET", path, token=token).status for _ in range(20)]
+
+        assert read == [200] * 20
+
+    def test_have_others_told_to_come_again(
+        self, epis: Running, counter: tuple[str, str], stuck: list[socket.socket]
+    ) -> None:
+        path, token = counter
+
+        def sends_a_body() -> Any:
+            return epis.call("POST", path, {}, token)
+
+        wait_for("a body refused for want of threads", lambda: sends_a_body().status == 503)
+        for connection in stuck:
+            connection.close()
+        wait_for("a body taken again", lambda: sends_a_body().status == 202)
