@@ -291,6 +291,18 @@ class TestStaff:
         assert "users_username_parts" in plan
         assert "users_email_parts" in plan
 
+    @pytest.mark.parametrize(("length", "status"), [(254, 200), (255, 400), (40_000, 400)])
+    @pytest.mark.parametrize("words", ["a ", "x"])
+    def test_searches_for_so_much_only(self, words: str, length: int, status: int) -> None:
+        response = client_of(UserFactory.create()).get(
+            "/api/users/", {"search": (words * length)[:length]}
+        )
+
+        assert response.status_code == status
+        if status == 400:
+            (error,) = response.json()["errors"]
+            assert (error["field"], error["code"]) == ("search", "max_length")
+
     @pytest.mark.parametrize("search", ["a\0", '"', "a " * 2_000, "'" * 500])
     def test_cannot_break_it_by_searching(self, search: str) -> None:
         staff = client_of(UserFactory.create(is_staff=True))

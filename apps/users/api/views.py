@@ -13,7 +13,6 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema
 from rest_framework import mixins, status
 from rest_framework.decorators import action
 from rest_framework.exceptions import AuthenticationFailed
-from rest_framework.filters import SearchFilter
 from rest_framework.permissions import AllowAny, IsAdminUser
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -22,6 +21,7 @@ from rest_framework.views import APIView
 from rest_framework.viewsets import GenericViewSet
 
 from apps.users.addresses import address_of
+from apps.users.api.filters import NameOrAddress
 from apps.users.api.serializers import (
     CredentialsSerializer,
     DeletionSerializer,
@@ -247,7 +247,7 @@ class UserViewSet(
 
     lookup_field = "id"
     lookup_value_converter = "uuid"
-    filter_backends = [SearchFilter]
+    filter_backends = [NameOrAddress]
     search_fields = ["username", "email"]
 
     def get_queryset(self) -> QuerySet[User]:
