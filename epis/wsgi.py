@@ -68,7 +68,7 @@ class Readers:
         self._free.release()
 
 
-def whole_bodies(application: "WSGIApplication", readers: Readers) -> "WSGIApplication":
+def whole_bodies(application: "WSGIApplication", places: int) -> "WSGIApplication":
     """`application`, which gets each body as a whole, with its length.
 
     Django takes a body without Content-Length (chunked, or HTTP/2) for none, and one whose sender
@@ -78,8 +78,12 @@ def whole_bodies(application: "WSGIApplication", readers: Readers) -> "WSGIAppli
 
     A body that is too large is left unread, and refused by its length. Up to the same limit it is
     then read to its end: the web server would otherwise close the connection behind the answer,
-    under the client's next request on it. Where `readers` are too many it is not read at all.
+    under the client's next request on it.
+
+    So many threads wait for bodies, and as many again for large ones, which take their time:
+    a few imports are not to keep anybody else from writing. Where there are more, none is read.
     """
+    small, large = Readers(places), Readers(places)
 
     def guarded(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
@@ -88,11 +92,13 @@ def whole_bodies(application: "WSGIApplication", readers: Readers) -> "WSGIAppli
         if _has_none(environ):
             environ["wsgi.input"] = BytesIO()
             return application(environ, start_response)
+        is_large = length.isdecimal() and int(length) > most
+        readers = large if is_large else small
         if not readers.enter():
             environ |= {CROWDED: True, "CONTENT_LENGTH": "0", "wsgi.input": BytesIO()}
             return application(environ, start_response)
         try:
-            if length.isdecimal() and int(length) > most:
+            if is_large:
                 answer = application(environ, start_response)
                 _read(stream, most)
                 return answer
@@ -128,8 +134,9 @@ def _read(stream: IO[bytes], most: int) -> bytes:
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "epis.settings")
 
+# Half of the threads may wait for increments, too: see `apps.counter.api.waiting`.
 application = whole_bodies(
-    utf8_only(get_wsgi_application()), Readers(max(1, settings.WEB_THREADS // 2))
+    utf8_only(get_wsgi_application()), places=max(1, settings.WEB_THREADS // 4)
 )
 # What is loaded by now stays, so it is not looked through again and again: the routes and views
 # too, which Django would load with the first request.

@@ -108,9 +108,13 @@ class TestBodyThatIsCutOff:
 class TestBodiesThatDoNotArrive:
     """More of them than the web server has threads. Whoever sends no body is served."""
 
+    @pytest.fixture(params=[100, 100_000_000], ids=["small", "large"])
+    def length(self, request: Any) -> int:
+        return int(request.param)
+
     @pytest.fixture
-    def stuck(self, epis: Running) -> Iterator[list[socket.socket]]:
-        head = "POST /api/users/ HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100\r\n\r\n{"
+    def stuck(self, epis: Running, length: int) -> Iterator[list[socket.socket]]:
+        head = f"POST /api/users/ HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {length}\r\n\r\n{{"
         with ExitStack() as stack:
             sent = [
                 stack.enter_context(socket.create_connection(("127.0.0.1", epis.port), timeout=10))
@@ -129,6 +133,15 @@ class TestBodiesThatDoNotArrive:
 
         assert read == [200] * 20
 
+    @pytest.mark.parametrize("length", [100_000_000], indirect=True)
+    def test_that_are_large_do_not_hold_up_small_ones(
+        self, epis: Running, counter: tuple[str, str], stuck: list[socket.socket]
+    ) -> None:
+        path, token = counter
+
+        assert [epis.call("POST", path, {}, token).status for _ in range(20)] == [202] * 20
+
+    @pytest.mark.parametrize("length", [100], indirect=True)
     def test_have_others_told_to_come_again(
         self, epis: Running, counter: tuple[str, str], stuck: list[socket.socket]
     ) -> None:

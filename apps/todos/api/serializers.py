@@ -250,7 +250,7 @@ class ImportedTodoSerializer(TodoSerializer):
     """A todo of a file: also with what the server sets otherwise."""
 
     id = Text(max_length=200, required=False, allow_null=True)
-    completed = serializers.BooleanField(required=False)  # a cell of a table is text
+    completed = serializers.BooleanField(required=False)  # type: ignore[assignment]  # is text
     completed_at = serializers.DateTimeField(required=False, allow_null=True)
     created_at = serializers.DateTimeField(required=False)
     updated_at = serializers.DateTimeField(required=False)
