@@ -197,6 +197,9 @@ class TestOrder:
             ("due_at,-title", "Milk Bread Lamp Nap"),
             ("updated_at", "Milk Bread Lamp Nap"),
             ("", "Nap Lamp Bread Milk"),
+            ("title,", "Bread Lamp Milk Nap"),
+            (",,title", "Bread Lamp Milk Nap"),
+            (",", "Nap Lamp Bread Milk"),
         ],
     )
     def test_is_as_asked(self, chores: Client, ordering: str, titles: str) -> None:

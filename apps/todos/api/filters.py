@@ -130,6 +130,8 @@ def asked_for(parameters: QueryDict) -> dict[str, Any]:
                 asked[name] = value
     if refused:
         raise ValidationError(refused)
+    if "ordering" in asked:  # of "title," there are two, one of them empty
+        asked["ordering"] = [name for name in asked["ordering"] if name]
     if "username" in asked:  # as names are kept: some keyboards send é as e and an accent
         asked["username"] = unicodedata.normalize("NFKC", asked["username"])
     return asked
