@@ -2,17 +2,23 @@
 
 import threading
 from collections.abc import Iterator
+from concurrent.futures import wait
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
 
 from apps.todos.models import Todo
+from apps.todos.operations import writing
+from apps.todos.operations.trash import sweep_trash
 from apps.todos.owners import TODOS as HOLDINGS
 from apps.todos.owners import TodosHoldings
+from apps.todos.queries.history import get_as_of
+from apps.todos.queries.own import find_created_under
 from tests.factories import UserFactory
-from tests.racing import race
+from tests.racing import in_thread, join, race
 from tests.todos.conftest import TODOS, Client, address_of, refused_fields, signed_in
 
 BOTH = ["default", "todos"]
@@ -64,6 +70,32 @@ class TestSameRequest:
         assert (again.status_code, again.json()) == (201, todo)
         assert again["ETag"] == first["ETag"]
         assert Todo.objects.count() == 1
+
+    @pytest.mark.django_db(databases=BOTH, transaction=True)
+    def test_gets_the_first_answer_while_the_trash_is_swept(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        ada = signed_in(UserFactory.create())
+        todo = create(ada, "monday").json()
+        ada.delete(address_of(todo))
+        sweeps = []
+
+        def find_then_sweep(*args: Any) -> Todo | None:
+            known = find_created_under(*args)
+            sweeps.append(in_thread(sweep_trash, older_than=timedelta()))
+            return known
+
+        def look_once_it_had_time(*args: Any) -> Todo:
+            wait(sweeps, timeout=0.5)
+            return get_as_of(*args)
+
+        monkeypatch.setattr(writing, "find_created_under", find_then_sweep)
+        monkeypatch.setattr(writing, "get_as_of", look_once_it_had_time)
+
+        again = create(ada, "monday")
+        join(sweeps)
+
+        assert (again.status_code, again.json()) == (201, todo)
 
     def test_without_a_key_creates_another(self, ada: Client) -> None:
         ada.add("Rest")

@@ -54,7 +54,7 @@ def create_todo(*, owner_id: UUID, key: str | None = None, **fields: Unpack[Todo
             with connections[TODOS.alias].cursor() as cursor:
                 cursor.execute(INSERT, {name: getattr(todo, name) for name in OF_TODO})
             return todo
-    first = get_as_of(known, 1)
+        first = get_as_of(known, 1)  # within, while nobody sweeps its history
     first.updated_at = first.created_at
     if not _is_what_was_asked(first, fields):
         raise KeyReused
