@@ -173,6 +173,14 @@ class TestImport:
         assert outcome(send(ada, table([*lines, {"title": "c"}]))) == (1, 2, 0)
         assert outcome(send(ada, "title\na\nb\n", CSV)) == (0, 2, 0)
 
+    def test_knows_an_id_however_it_is_written(self, ada: Client, bob: Client) -> None:
+        todo_id = ada.add("mine")["id"]
+        lines = [{"id": todo_id, "title": "mine"}, {"id": todo_id.upper(), "title": "mine"}]
+
+        assert outcome(send(ada, table(lines))) == (0, 2, 0)
+        assert outcome(send(bob, table(lines))) == (1, 1, 0)
+        assert outcome(send(bob, table(lines[1:]))) == (0, 1, 0)
+
     def test_does_not_touch_somebody_elses_todo(self, ada: Client, bob: Client) -> None:
         theirs = bob.add("theirs")
 

@@ -55,8 +55,14 @@ def _add(turn: Turn, batch: Iterable[Line]) -> int:
     An id may be that of a todo of the owner's own, or of one that is somebody else's, here or
     elsewhere: that one is not touched, and its line is added under an id of its own.
     """
-    new = {f" {line.identity}": line for line in batch}
-    ids = {todo_id: key for key, line in new.items() if (todo_id := _as_id(line.identity))}
+    new: dict[str, Line] = {}
+    ids: dict[UUID, str] = {}
+    for line in batch:
+        todo_id = _as_id(line.identity)
+        key = f" {todo_id or line.identity}"  # of an id that was written in another way the same
+        new[key] = line
+        if todo_id:
+            ids[todo_id] = key
     known = list_known(turn.owner.id, list(ids), list(new))
     for each in known:
         new.pop(ids.get(each, each), None)
