@@ -195,6 +195,16 @@ class TestImport:
         assert outcome(send(ada, file)) == (0, 1, 0)
         assert ada.list() == []
 
+    def test_leaves_nothing_in_the_trash_for_longer_than_what_is_deleted_now(
+        self, ada: Client
+    ) -> None:
+        lines = [{"title": "gone", "deleted_at": "9999-01-01T00:00:00Z"}]
+
+        assert outcome(send(ada, table(lines))) == (1, 0, 0)
+        assert outcome(send(ada, table(lines))) == (0, 1, 0)
+        (todo,) = ada.get(TODOS, {"deleted": True}).json()["results"]
+        assert todo["deleted_at"] <= ada.add()["created_at"]
+
     def test_is_followed_like_any_creation(self, ada: Client) -> None:
         send(ada, table([{"title": f"{number}"} for number in range(5)]))
 
