@@ -237,6 +237,11 @@ BROKEN = [
     (JSON, '{"title": "a"}\n{"title": "\\ud800"}\n{"title": "b"}', "line 2.title"),
     (JSON, '{"title": "a"}\n{"title": "x", "tags": ["t", "t"]}\n{"title": "b"}', "line 2.tags"),
     (JSON, '{"title": "a"}\n' + "[" * 5000 + '\n{"title": 1}\n{"title": "b"}', "line 3.title"),
+    (
+        JSON,
+        '{"title": "a"}\n{"title": "x", "visibility": "\\udc00"}\n{"title": "b"}',
+        "line 2.visibility",
+    ),
     (CSV, "title,due_at\na,\nx,soon\nb,\n", "line 3.due_at"),
     (CSV, 'title,content\na,"two\nlines"\n,none\nb,\n', "line 4.title"),
     (CSV, "title,due_at\na,\nx,,\nb,\n", "line 3"),

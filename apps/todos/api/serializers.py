@@ -108,6 +108,10 @@ class TodoSerializer(serializers.ModelSerializer[Todo]):
                 "style": {"input_type": "text", "placeholder": "2031-05-01T08:30Z"},
             },
             "completed_at": {"help_text": "Set and cleared by the server."},
+            # DRF's own message repeats what was sent, which a file may have half characters in.
+            "visibility": {
+                "error_messages": {"invalid_choice": "This must be private or public."},
+            },
             "deleted_at": {"help_text": "Of one in the trash."},
             "version": {"help_text": "Counts the changes, from 1."},
         }
