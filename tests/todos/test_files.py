@@ -17,7 +17,7 @@ from django.http import StreamingHttpResponse
 
 from apps.todos.owners import TODOS as HOLDINGS
 from tests.racing import in_thread, join
-from tests.todos.conftest import TODOS, Client, address_of
+from tests.todos.conftest import TODOS, Client, address_of, refused_fields
 
 pytestmark = pytest.mark.django_db(databases=["default", "todos"])
 
@@ -279,7 +279,33 @@ class TestBrokenFile:
         assert outcome(response) == (0, 0, 150)
         assert len(response.json()["lines"]) == 100
 
-    @pytest.mark.parametrize("raw", [b"\xff\xfe{", b'{"title": "\xff"}', b"\x00", b'{"title'])
+    def test_tells_of_each_todo_where_all_are_on_one_line(self, ada: Client) -> None:
+        body = '[{"title": ""}, {"title": "a"}, {"title": "x", "due_at": "soon"},\n5, 6]'
+
+        response = send(ada, body)
+
+        assert refused_fields(response) == {
+            *("line 1.title", "line 1, todo 3.due_at", "line 2", "line 2, todo 2")
+        }
+        told = send(ada, body, broken="skip").json()["lines"]
+        assert [(each["line"], each["todo"]) for each in told] == [(1, 1), (1, 3), (2, 1), (2, 2)]
+
+    @pytest.mark.parametrize("broken", ["refuse", "skip"])
+    def test_is_not_read_to_its_end_if_it_is_no_json(self, ada: Client, broken: str) -> None:
+        deeper = '{"a": [\n'  # each line is read to where it is too deep, which takes long
+
+        response = send(ada, '{"title": "a"}\n' + deeper * 2_000, broken=broken)
+
+        assert refused_fields(response) == {"line 1002"}
+        assert ada.list() == []
+
+    @pytest.mark.parametrize(
+        "raw",
+        [
+            *(b"\xff\xfe{", b'{"title": "\xff"}', b"\x00", b'{"title'),
+            b"title,visibility\nx,\xff\n",
+        ],
+    )
     @pytest.mark.parametrize("kind", [JSON, CSV])
     def test_is_no_fault_of_ours(self, ada: Client, raw: bytes, kind: str) -> None:
         response = send(ada, raw, kind)

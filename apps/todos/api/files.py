@@ -121,10 +121,13 @@ class ImportView(GenericAPIView[Todo]):
         with _received(request) as file, _spool() as kept:
             found = _validate(_reader(request)(file), kept)
             if at_once and found.broken:
-                raise ValidationError({f"line {line}": detail for line, detail in found.errors})
+                raise ValidationError({_place(entry): detail for entry, detail in found.errors})
             limit = found.good if at_once else None
             added = import_todos(owner_id=owner_id, lines=_kept(kept), at_once=limit)
-        told = [{"line": line, "detail": detail} for line, detail in found.errors]
+        told = [
+            {"line": entry.line, "todo": entry.todo, "detail": detail}
+            for entry, detail in found.errors
+        ]
         return Response(
             {
                 "added": added,
@@ -138,7 +141,12 @@ class ImportView(GenericAPIView[Todo]):
 class Found(NamedTuple):
     good: int
     broken: int
-    errors: list[tuple[int, Any]]  # the first of them
+    errors: list[tuple[Entry, Any]]  # the first of them
+
+
+def _place(entry: Entry) -> str:
+    """Where it stands in its file: the line, and of several on one line which."""
+    return f"line {entry.line}" if entry.todo == 1 else f"line {entry.line}, todo {entry.todo}"
 
 
 def _refuses_broken(request: Request) -> bool:
@@ -184,7 +192,7 @@ def _validate(entries: Iterator[Entry], kept: IO[bytes]) -> Found:
     """Write the good ones to `kept`, and tell of the others."""
     serializer = ImportedTodoSerializer()
     good, broken = 0, 0
-    errors: list[tuple[int, Any]] = []
+    errors: list[tuple[Entry, Any]] = []
     for entry in entries:
         try:
             if entry.broken:
@@ -193,7 +201,7 @@ def _validate(entries: Iterator[Entry], kept: IO[bytes]) -> Found:
         except ValidationError as error:
             broken += 1
             if len(errors) < TOLD_LINES:
-                errors.append((entry.line, error.detail))
+                errors.append((entry._replace(data={}), error.detail))  # what it said is not held
             continue
         good += 1
         kept.write(json.dumps(line, default=moment).encode() + b"\n")

@@ -11,6 +11,7 @@ from rest_framework.utils.json import strict_constant
 
 from apps.todos.api.serializers import TodoSerializer
 from apps.todos.models import Todo
+from kit.errors import Invalid
 
 COLUMNS = [
     *("id", "title", "content", "category", "tags", "due_at", "completed", "completed_at"),
@@ -20,6 +21,8 @@ WRITTEN_TODOS = 100  # at a time
 READ_CHARACTERS = 64 * 1024
 # A todo is shorter, even with each of its characters escaped.
 LONGEST_TODO = 1024 * 1024
+# What cannot be read is read once from each of its lines on: of this many it is no JSON at all.
+MOST_UNREADABLE = 1_000
 # What stands between two todos: those of an array, or each on a line of its own.
 BETWEEN = re.compile(r"[\s,\[\]]*")
 DECODER = json.JSONDecoder(parse_constant=strict_constant)
@@ -28,12 +31,13 @@ DECODER = json.JSONDecoder(parse_constant=strict_constant)
 class Entry(NamedTuple):
     """What a file has for one todo, and the number of the line where that begins, from 1.
 
-    `broken`: why it cannot be read at all.
+    `broken`: why it cannot be read at all. `todo`: which of those on the line, from 1.
     """
 
     line: int
     data: dict[str, Any]
     broken: str = ""
+    todo: int = 1
 
 
 def as_json(todos: Iterable[Todo]) -> Iterator[str]:
@@ -79,13 +83,16 @@ def _together(todos: Iterable[Todo]) -> Iterator[list[Todo]]:
 def read_json(file: IO[bytes]) -> Iterator[Entry]:
     """The objects of an array, or of a file that has one behind the other.
 
-    Behind one that cannot be read it goes on with the next line.
+    Behind one that cannot be read it goes on with the next line. Raises Invalid where there are
+    too many of those.
     """
     text = io.TextIOWrapper(file, "utf-8-sig", errors="surrogateescape", newline="")
     buffer, at, line, ended = "", 0, 1, False
+    todo, unreadable = 1, 0
     while True:
         start = BETWEEN.match(buffer, at).end()  # type: ignore[union-attr]  # matches nothing too
-        line += buffer.count("\n", at, start)
+        if lines := buffer.count("\n", at, start):
+            line, todo = line + lines, 1
         at = start
         try:
             data, end = DECODER.raw_decode(buffer, at)
@@ -96,15 +103,21 @@ def read_json(file: IO[bytes]) -> Iterator[Entry]:
                 continue
             if at == len(buffer):
                 return
-            yield Entry(line, {}, "This is not JSON.")
+            unreadable += 1
+            if unreadable > MOST_UNREADABLE:
+                message = f"This is not JSON: {MOST_UNREADABLE:,} lines cannot be read."
+                raise Invalid(message, field=f"line {line}") from None
+            yield Entry(line, {}, "This is not JSON.", todo)
             end = buffer.find("\n", at)
             at = len(buffer) if end < 0 else end
             continue
         if isinstance(data, dict):
-            yield Entry(line, data)
+            yield Entry(line, data, todo=todo)
         else:
-            yield Entry(line, {}, "A todo is an object.")
-        line += buffer.count("\n", at, end)
+            yield Entry(line, {}, "A todo is an object.", todo)
+        todo += 1
+        if lines := buffer.count("\n", at, end):
+            line, todo = line + lines, 1
         at = end
 
 

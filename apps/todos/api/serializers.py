@@ -237,7 +237,10 @@ class BulkResultSerializer(serializers.Serializer):
 
 
 class BrokenLineSerializer(serializers.Serializer):
+    """`todo`: which of those that begin on the line."""
+
     line = serializers.IntegerField()
+    todo = serializers.IntegerField()
     detail = serializers.JSONField()
 
 
