@@ -3,20 +3,17 @@
 import csv
 import io
 import json
-import threading
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connections
 from django.http import StreamingHttpResponse
 
 from apps.todos.owners import TODOS as HOLDINGS
-from tests.racing import in_thread, join
+from tests.growth import grown
 from tests.todos.conftest import TODOS, Client, address_of, refused_fields
 
 pytestmark = pytest.mark.django_db(databases=["default", "todos"])
@@ -371,25 +368,6 @@ class TestMemory:
 
         assert outcome(response) == (self.LINES, 0, 0)
         assert most() < self.MOST_BYTES
-
-
-@contextmanager
-def grown() -> Iterator[Callable[[], int]]:
-    """By how many bytes this process grew at most, within the block."""
-    process = psutil.Process()
-    seen = [process.memory_info().rss]
-    over = threading.Event()
-
-    def look() -> None:
-        while not over.wait(0.01):
-            seen.append(process.memory_info().rss)
-
-    looking = in_thread(look)
-    try:
-        yield lambda: max(seen) - seen[0]
-    finally:
-        over.set()
-        join([looking])
 
 
 FILL = """

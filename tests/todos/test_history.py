@@ -3,9 +3,11 @@
 from typing import Any
 
 import pytest
+from django.db import connections
 
 from apps.todos.models import Change, Todo
 from kit.ids import new_id
+from tests.growth import grown
 from tests.todos.conftest import TODOS, Client, address_of
 
 pytestmark = pytest.mark.django_db(databases=["default", "todos"])
@@ -165,6 +167,18 @@ class TestUndo:
         assert restore(ada, todo, 1).status_code == 404
         assert restore(ada, todo, 2).json()["title"] == "two"
 
+    def test_holds_no_more_of_a_long_history_than_of_a_short_one(self, ada: Client) -> None:
+        todo = ada.add("first")
+        ada.patch(address_of(todo), {"content": "then"})
+        with connections["todos"].cursor() as cursor:
+            cursor.execute(EDIT, {"todo": todo["id"], "times": 2_000})
+
+        with grown() as most:
+            response = restore(ada, todo, 1)
+
+        assert (response.status_code, response.json()["content"]) == (200, "")
+        assert most() < 100_000_000  # held, it would be four times as much
+
     def test_is_refused_when_stale(self, ada: Client) -> None:
         todo = ada.add()
         current = ada.patch(address_of(todo), {"title": "two"}).json()
@@ -189,3 +203,15 @@ class TestUndo:
         assert set(Change.objects.values_list("todo", flat=True)) <= set(
             Todo.objects.values_list("id", flat=True)
         )
+
+
+EDIT = """
+WITH edited AS (
+    UPDATE todos_todo SET version = version + %(times)s WHERE id = %(todo)s
+    RETURNING id, owner_id
+)
+INSERT INTO todos_change (id, owner_id, todo_id, version, position, at, by_id, changes)
+SELECT uuidv7(), owner_id, id, 2 + number, 2 + number, now(), owner_id,
+       jsonb_build_object('content', jsonb_build_array(repeat('x', 50000), repeat('y', 50000)))
+FROM edited CROSS JOIN generate_series(1, %(times)s) AS number
+"""

@@ -10,6 +10,8 @@ from apps.todos.models import Change, Todo, Version
 from apps.todos.queries.reading import find_deleted_todo, get_todo, may_change
 from kit.directory import Viewer
 
+# At a time: one has a content that was, and one that became of it.
+READ_CHANGES = 100
 _COLUMNS = {column.name: column for column in Todo._meta.concrete_fields}
 
 
@@ -28,7 +30,7 @@ def get_as_of(todo: Todo, version: int) -> Todo:
     """The todo as it was: what was changed since, undone. Raises VersionNotFound."""
     then = copy(todo)
     undone = Change.objects.filter(todo=todo.id, version__gt=version).order_by("-version")
-    for change in undone:
+    for change in undone.iterator(chunk_size=READ_CHANGES):
         for name, (was, _) in change.changes.items():
             setattr(then, name, _COLUMNS[name].to_python(was))
         then.version = change.version - 1
