@@ -287,6 +287,16 @@ class TestBrokenFile:
         told = send(ada, body, broken="skip").json()["lines"]
         assert [(each["line"], each["todo"]) for each in told] == [(1, 1), (1, 3), (2, 1), (2, 2)]
 
+    @pytest.mark.parametrize("body", ["{} {} {} {}", "5 5 5 5", "[{}, {}, {}, {}]"])
+    def test_is_not_looked_at_beyond_what_an_account_may_have(
+        self, ada: Client, settings: Any, body: str
+    ) -> None:
+        settings.TODOS_PER_ACCOUNT = 3
+
+        response = send(ada, body, broken="skip")
+
+        assert (response.status_code, response.json()["code"]) == (409, "too_many")
+
     @pytest.mark.parametrize("broken", ["refuse", "skip"])
     def test_is_not_read_to_its_end_if_it_is_no_json(self, ada: Client, broken: str) -> None:
         deeper = '{"a": [\n'  # each line is read to where it is too deep, which takes long

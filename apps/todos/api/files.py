@@ -7,6 +7,7 @@ from datetime import datetime
 from hashlib import sha256
 from typing import IO, Any, NamedTuple
 
+from django.conf import settings
 from django.http import StreamingHttpResponse
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
@@ -31,7 +32,7 @@ from apps.todos.models import Todo
 from apps.todos.operations.importing import Line, import_todos
 from apps.todos.queries.own import iterate_own
 from kit.api.viewers import viewer_of
-from kit.errors import Invalid
+from kit.errors import Invalid, TooMany
 
 TOLD_LINES = 100
 READ_BYTES = 64 * 1024
@@ -47,7 +48,8 @@ BROKEN = OpenApiParameter(
     enum=["refuse", "skip"],
     default="refuse",
     description="Where a line is broken: let nothing in (400, each line by its number), or "
-    "everything else.",
+    "everything else. A file is refused as a whole if a thousand of its lines are no JSON, or if "
+    "it has more todos than an account may.",
 )
 
 
@@ -189,11 +191,16 @@ def _received(request: Request) -> IO[bytes]:
 
 
 def _validate(entries: Iterator[Entry], kept: IO[bytes]) -> Found:
-    """Write the good ones to `kept`, and tell of the others."""
+    """Write the good ones to `kept`, and tell of the others.
+
+    Raises TooMany for more than an account may have, which are not looked at.
+    """
     serializer = ImportedTodoSerializer()
     good, broken = 0, 0
     errors: list[tuple[Entry, Any]] = []
     for entry in entries:
+        if good + broken == settings.TODOS_PER_ACCOUNT:
+            raise TooMany
         try:
             if entry.broken:
                 raise ValidationError(entry.broken)
