@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,12 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connections
 from django.http import StreamingHttpResponse
 
+from apps.todos.models import Todo
 from apps.todos.owners import TODOS as HOLDINGS
+from tests.factories import UserFactory
 from tests.growth import grown
-from tests.todos.conftest import TODOS, Client, address_of, refused_fields
+from tests.racing import race
+from tests.todos.conftest import TODOS, Client, address_of, refused_fields, signed_in
 
 pytestmark = pytest.mark.django_db(databases=["default", "todos"])
 
@@ -322,6 +326,19 @@ class TestBrokenFile:
 
     def test_wants_to_know_what_to_do_with_broken_lines(self, ada: Client) -> None:
         assert send(ada, "[]", broken="maybe").status_code == 400
+
+
+class TestAtOnce:
+    @pytest.mark.django_db(databases=["default", "todos"], transaction=True)
+    @pytest.mark.parametrize("broken", ["refuse", "skip"])
+    def test_a_file_that_is_sent_four_times_goes_in_once(self, broken: str) -> None:
+        user = UserFactory.create()
+        file = table([{"title": f"{number}"} for number in range(1_200)])
+
+        answers = race(*[partial(send, signed_in(user), file, JSON, broken)] * 4)
+
+        assert sum(outcome(answer)[0] for answer in answers) == 1_200
+        assert Todo.objects.count() == 1_200
 
 
 class TestForm:
