@@ -7,10 +7,12 @@ import threading
 import time
 from collections.abc import Iterable
 from io import BytesIO
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.core.wsgi import get_wsgi_application
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.signals import connection_created
 from django.urls import get_resolver
 
 from epis.api import CROWDED, CUT_OFF
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
 CHUNK_BYTES = 64 * 1024
 PATIENCE_SECONDS = 0.5
+STATEMENT_SECONDS = 30
 # Of new objects, before they are looked through for circles. Python's own is a hundredth of it,
 # and a request makes several hundred.
 GARBAGE_THRESHOLD = 50_000
@@ -132,6 +135,16 @@ def _read(stream: IO[bytes], most: int) -> bytes:
     return b"".join(chunks)
 
 
+def limit_statements(connection: BaseDatabaseWrapper, **_: Any) -> None:
+    """End what takes the database too long: a search through thousands of the longest texts would
+    keep its thread for minutes. Not in workers and commands, where nobody waits."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT set_config('statement_timeout', %s, false)", [f"{STATEMENT_SECONDS}s"]
+        )
+
+
+connection_created.connect(limit_statements)
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "epis.settings")
 
 # Half of the threads may wait for increments, too: see `apps.counter.api.waiting`.

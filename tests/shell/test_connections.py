@@ -6,9 +6,10 @@ from typing import Any
 
 import psycopg
 import pytest
-from django.db import close_old_connections, connections
+from django.db import OperationalError, close_old_connections, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from epis import wsgi
 from epis.postgresql.base import DatabaseWrapper
 from tests.polling import wait_for
 
@@ -115,3 +116,13 @@ class TestKeptConnection:
             return session_of(connection) > 0
         except Exception:
             return False
+
+
+def test_one_of_the_web_server_ends_a_statement_that_takes_too_long(
+    connection: BaseDatabaseWrapper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wsgi, "STATEMENT_SECONDS", 0.1)
+    connection.close()
+
+    with connection.cursor() as cursor, pytest.raises(OperationalError, match="timeout"):
+        cursor.execute("SELECT pg_sleep(5)")
