@@ -46,7 +46,7 @@ faults: $(VENV)/.installed ## kill and break epis, and judge it; ROUNDS, SECONDS
 test: $(VENV)/.installed-dev ## run the tests, on servers of their own; ARGS for pytest
 	$(RUN) -m pytest -n 2 $(ARGS)
 
-check: lint format-check types contracts migrations-check deploy-check security test ## all that CI runs
+check: lint format-check types contracts migrations-check deploy-check security test ## what CI runs, after a `make up`
 
 lint: $(VENV)/.installed-dev ## look for mistakes
 	$(RUN) -m ruff check .

@@ -7,5 +7,12 @@ import sys
 if __name__ == "__main__":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "epis.settings")
     from django.core.management import execute_from_command_line
+    from django.db import OperationalError
 
-    execute_from_command_line(sys.argv)
+    try:
+        execute_from_command_line(sys.argv)
+    except OperationalError as error:
+        if "--traceback" in sys.argv:
+            raise
+        reason = next(iter(str(error).splitlines()), "no reason given")
+        sys.exit(f"A database did not answer: {reason}\nIs epis running, and with this EPIS_DATA?")

@@ -17,7 +17,7 @@ from tests.tasks.conftest import url_of
 
 PROJECT = Path(__file__).resolve().parent.parent
 GUIDE = PROJECT / "docs" / "guides" / "adding-an-app.md"
-COPIED = ["apps", "epis", "faults", "kit", "tasks", "manage.py", "pyproject.toml"]
+COPIED = ["apps", "epis", "faults", "harness", "kit", "tasks", "manage.py", "pyproject.toml"]
 VARIABLES = {
     "users": "USERS_DATABASE_URL",
     "todos": "TODOS_DATABASE_URL",

@@ -1,5 +1,6 @@
 """Every line of the README's tour runs as written."""
 
+import os
 import re
 import subprocess
 
@@ -17,10 +18,9 @@ def tour() -> str:
 @pytest.mark.timeout(120)
 class TestTour:
     def test_runs_as_written(self, epis: Running) -> None:
-        script = tour().replace("127.0.0.1:8000", f"127.0.0.1:{epis.port}")
-
         ran = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", script],
+            ["bash", "-euo", "pipefail", "-c", tour()],
+            env=os.environ | {"PORT": str(epis.port)},
             capture_output=True,
             text=True,
             check=False,
@@ -32,4 +32,5 @@ class TestTour:
         assert "certificate" in answers
         assert '"status":412' in ran.stdout.replace(" ", "")
         assert '"state":"done"' in ran.stdout.replace(" ", "")
+        assert '"value":1,' in ran.stdout.replace(" ", "")
         assert ran.stdout.count('"username":"redbreast"') >= 2
