@@ -165,7 +165,7 @@ class UserAdmin(DjangoUserAdmin):
         fields = list(super().get_readonly_fields(request, obj))
         return fields if is_superuser(request) else [*fields, *POWERS]
 
-    @admin.display(description="What there is of it")
+    @admin.display(description="What they have")
     def rows(self, user: User) -> str:
         """Links to the account's rows here, and in every app that keeps any for it."""
         links = [rows_link(model, user_id=user.id) for model in (Session, Deletion, UserChange)]
