@@ -24,10 +24,10 @@ Measured = dict[str, list[float]]
 TEXT = """\
 Two instances side by side, loaded in alternation for {rounds} rounds: one whose only counter has \
 {entries:,} entries in its ledger, and one whose ledger is emptied before each round. Counting is \
-one increment a request from {connections} connections for {seconds} s, draining a backlog of \
-{backlog:,} right behind a checkpoint (when the first change of each page of the index of keys \
-writes all of the page to the log), reading `GET /api/counters/{{id}}/` from {connections} \
-connections."""
+one increment a request from {connections} connections for {seconds} s, reading \
+`GET /api/counters/{{id}}/` from as many, draining a backlog of {backlog:,} right behind a \
+checkpoint (when the first change of each page of the index of keys writes all of the page to \
+the log)."""
 
 
 def measure(plan: Plan, say: Say) -> dict[str, Any]:
@@ -63,7 +63,6 @@ def measure(plan: Plan, say: Say) -> dict[str, Any]:
 
 def _one_round(epis: Instance, plan: Plan, seconds: int, backlog: int) -> dict[str, float]:
     counting = arms.one_round(epis, arms.epis_itself(epis), seconds, plan.connections)
-    drained = drain(epis, backlog)
     reading = load.run(
         epis.url(epis.counter_path),
         token=epis.token,
@@ -71,6 +70,7 @@ def _one_round(epis: Instance, plan: Plan, seconds: int, backlog: int) -> dict[s
         connections=plan.connections,
         items=0,
     )
+    drained = drain(epis, backlog)  # last: what it leaves in the inbox is tidied up behind it
     return {
         "counting": counting["applied_per_s"],
         "draining": drained.per_second,
