@@ -105,11 +105,16 @@ class Running:
         return found
 
     def kill(self, mark: str) -> int:
-        """SIGKILL them; says how many there were."""
+        """SIGKILL them and wait until they are gone; says how many there were.
+
+        A process still dying would pass for the next life that somebody waits for.
+        """
         killed = self.processes(mark)
         for process in killed:
             with suppress(psutil.Error):
                 process.kill()
+        _, lingering = psutil.wait_procs(killed, timeout=SECONDS_TO_STOP)
+        assert not lingering, lingering
         return len(killed)
 
     @contextmanager
