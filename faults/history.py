@@ -38,6 +38,16 @@ class Exchange:
         return self.status is None or self.status >= 500
 
     @property
+    def is_to_be_sent_again(self) -> bool:
+        """Whether the answer says so: too many, or the first attempt is still worked on."""
+        in_flight = self.status == 409 and self.answer.get("code") == "key_in_flight"
+        return self.status == 429 or in_flight
+
+    @property
+    def may_have_happened(self) -> bool:
+        return self.succeeded or self.is_open
+
+    @property
     def known_by(self) -> float:
         """When its effect was known outside, or never."""
         return NEVER if self.ended is None else self.ended

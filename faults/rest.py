@@ -62,6 +62,8 @@ class Rest:
     users: dict[str, User] = field(default_factory=dict)
     deletions: list[Deletion] = field(default_factory=list)
     owners: dict[str, dict[str, Owner]] = field(default_factory=dict)  # by app
+    # Of whom there are rows in each table that has an `owner_id`.
+    owned: dict[str, set[str]] = field(default_factory=dict)
 
 
 INCREMENTS = """
@@ -81,6 +83,10 @@ OWNERS = {
     app: f"SELECT id::text, username, tombstoned_at IS NOT NULL, purged_rows FROM {app}_owner"
     for app in APPS
 }
+OWNED_TABLES = """
+SELECT relname FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
+WHERE attname = 'owner_id' AND NOT attisdropped AND relkind IN ('r', 'p')
+"""
 
 # What is still to be done; nothing of it may be left at rest.
 UNFINISHED = {
@@ -101,6 +107,11 @@ def read(databases: Connections) -> Rest:
     def rows(alias: str, query: str) -> list[Any]:
         return databases[alias].execute(query).fetchall()
 
+    owned = {
+        table: {id for (id,) in rows(app, f"SELECT DISTINCT owner_id::text FROM {table}")}
+        for app in APPS
+        for (table,) in rows(app, OWNED_TABLES)
+    }
     return Rest(
         increments=[Increment(*row) for row in rows("counter", INCREMENTS)],
         counters={id: Counter(*row) for id, *row in rows("counter", COUNTERS)},
@@ -110,6 +121,7 @@ def read(databases: Connections) -> Rest:
         owners={
             app: {id: Owner(*row) for id, *row in rows(app, query)} for app, query in OWNERS.items()
         },
+        owned=owned,
     )
 
 

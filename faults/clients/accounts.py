@@ -37,13 +37,15 @@ class Living(Client):
         racers = [self._racer(number, account.id, counter, closed) for number in range(RACERS)]
         for racer in racers:
             racer.start()
-        time.sleep(self.rng.uniform(0.2, 1))
-        deletion = self._delete(account.id)
-        if deletion and self._grace_seconds and self.rng.random() < RESTORED:
-            self._restore(account.id, deletion, username)
-        closed.set()
-        for racer in racers:
-            racer.join()
+        try:
+            time.sleep(self.rng.uniform(0.2, 1))
+            deletion = self._delete(account.id)
+            if deletion and self._grace_seconds and self.rng.random() < RESTORED:
+                self._restore(account.id, deletion, username)
+        finally:
+            closed.set()
+            for racer in racers:
+                racer.join()
 
     def _rename(self, user_id: str, username: str) -> None:
         path = f"/api/users/{user_id}/"

@@ -66,7 +66,7 @@ class Caller:
         deadline = time.monotonic() + PATIENCE_SECONDS
         while True:
             exchange = self.call(*args, **kwargs)
-            if not exchange.is_open and not _is_to_be_sent_again(exchange):
+            if not exchange.is_open and not exchange.is_to_be_sent_again:
                 return exchange
             if time.monotonic() > deadline:
                 raise GaveUp(f"{self.name}: {exchange.what} was not answered")
@@ -94,12 +94,6 @@ class Caller:
         if isinstance(content, dict) and "etag" in answer.headers:
             content["etag"] = answer.headers["etag"]
         return answer.status, content
-
-
-def _is_to_be_sent_again(exchange: Exchange) -> bool:
-    """Whether the answer says so: too many requests, or the first one is still being worked on."""
-    in_flight = exchange.status == 409 and exchange.answer.get("code") == "key_in_flight"
-    return exchange.status == 429 or in_flight
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from faults.rest import Rest
 Judge = Callable[[Sequence[Exchange], Rest], Iterator[str]]
 
 JUDGES: dict[str, Judge] = {
+    "tried": answers.nothing_tried,
     "lost": counting.lost,
     "doubled": counting.doubled,
     "sequence": order.broken_sequences,
@@ -24,7 +25,7 @@ JUDGES: dict[str, Judge] = {
     "orphans": accounts.orphans,
     "restored": accounts.lost_accounts,
     "renames": accounts.lost_renames,
-    "answers": answers.server_errors,
+    "answers": answers.wrong_answers,
 }
 
 

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from faults.history import Exchange
-from faults.judges.counting import asked_in
+from faults.judges.counting import asked_in, owners_of_counters
 from faults.rest import APPS, Rest
 
 
@@ -28,12 +28,16 @@ def _back(exchanges: Sequence[Exchange], *, told: bool) -> set[str]:
 
 def unfinished_deletions(exchanges: Sequence[Exchange], rest: Rest) -> Iterator[str]:
     """An acknowledged one that is not done, or done of somebody of whom something is left."""
-    states = {each.user: each.state for each in rest.deletions}
+    states = [(each.user, each.state) for each in rest.deletions]
+    known = {user for user, _ in states}
     for each in exchanges:
-        if each.what == "delete account" and each.succeeded and each.subject not in states:
+        if each.what == "delete account" and each.succeeded and each.subject not in known:
             yield f"the deletion of {each.subject} was acknowledged and is not there"
+    for user in sorted(_back(exchanges, told=True)):
+        if (user, "cancelled") not in states:
+            yield f"the deletion of {user} was said to be cancelled and is not"
     perhaps_back = _back(exchanges, told=False)
-    for user, state in states.items():
+    for user, state in states:
         if state != "done" and not (state == "cancelled" and user in perhaps_back):
             yield f"the deletion of {user} is {state}"
         if state == "done" and user in rest.users:
@@ -45,9 +49,14 @@ def unfinished_deletions(exchanges: Sequence[Exchange], rest: Rest) -> Iterator[
 
 
 def wrong_certificates(exchanges: Sequence[Exchange], rest: Rest) -> Iterator[str]:
-    """Each says what its app has counted, between what was acknowledged and what was sent."""
+    """Each says what its app has counted, between what was acknowledged and what was sent.
+
+    One that was cancelled has touched nothing.
+    """
     acknowledged, sent = _rows_of(exchanges)
     for each in rest.deletions:
+        if each.state == "cancelled" and any(each.deleted.values()):
+            yield f"the deletion of {each.user} was cancelled and has deleted {each.deleted}"
         if each.state != "done":
             continue
         for app in APPS:
@@ -70,7 +79,7 @@ def _rows_of(
     """By app and user: what was acknowledged, and what may have been created."""
     acknowledged: dict[tuple[str, str], set[object]] = defaultdict(set)
     sent: dict[tuple[str, str], set[object]] = defaultdict(set)
-    owner_of: dict[str, str] = {}
+    owner_of = owners_of_counters(exchanges)
     for each in exchanges:
         rows: set[object] = set()
         where = ("todos", each.subject)
@@ -79,30 +88,24 @@ def _rows_of(
         elif each.what == "create counter":
             where = ("counter", each.sent["owner"])
             rows = {each.sent["name"]}
-            if each.succeeded:
-                owner_of[each.answer["id"]] = each.sent["owner"]
         elif each.what == "list counters" and each.succeeded:
             where = ("counter", each.sent["owner"])
             rows = {counter["name"] for counter in each.answer["results"]}
-            owner_of |= {counter["id"]: each.sent["owner"] for counter in each.answer["results"]}
         elif each.subject in owner_of:
             where = ("counter", owner_of[each.subject])
             rows = {(each.subject, asked.key) for asked in asked_in(each)}
         if each.succeeded:
             acknowledged[where] |= rows
-        if each.succeeded or each.is_open:
+        if each.may_have_happened:
             sent[where] |= rows
     return acknowledged, sent
 
 
 def orphans(exchanges: Sequence[Exchange], rest: Rest) -> Iterator[str]:
     """Rows of users who are not there, and increments of counters that are not."""
-    for id, todo in rest.todos.items():
-        if todo.owner not in rest.users:
-            yield f"todo {id} is left of {todo.owner}"
-    for id, counter in rest.counters.items():
-        if counter.owner not in rest.users:
-            yield f"counter {id} is left of {counter.owner}"
+    for table, owners in rest.owned.items():
+        for owner in sorted(owners - rest.users.keys()):
+            yield f"rows of {table} are left of {owner}"
     for missing in {each.counter for each in rest.increments} - rest.counters.keys():
         yield f"increments are left of counter {missing}"
 
@@ -110,10 +113,7 @@ def orphans(exchanges: Sequence[Exchange], rest: Rest) -> Iterator[str]:
 def lost_accounts(exchanges: Sequence[Exchange], rest: Rest) -> Iterator[str]:
     """Users who were not to go, or were told that they are back, and are not; or their counters."""
     there = stayed(exchanges)
-    for each in exchanges:
-        if each.what != "create counter" or not each.succeeded:
-            continue
-        id, owner = each.answer["id"], each.sent["owner"]
+    for id, owner in owners_of_counters(exchanges).items():
         if owner in there and id not in rest.counters:
             yield f"counter {id} of {owner}, who stayed, is gone"
     for user in sorted(there):

@@ -21,7 +21,8 @@ class Asked(NamedTuple):
 class Wish:
     """An increment as its client knows it, over all the times that it was sent.
 
-    `accepted` and `applied` are when the client first knew so, or never.
+    `accepted` and `applied` are when the client first knew so, or never. `refused` is whether it
+    was told each time that nothing was done.
     """
 
     amount: int
@@ -29,6 +30,7 @@ class Wish:
     accepted: float = NEVER
     applied: float = NEVER
     id: str = ""
+    refused: bool = True
 
 
 def asked_in(exchange: Exchange) -> list[Asked]:
@@ -52,6 +54,7 @@ def wishes_of(exchanges: Sequence[Exchange]) -> dict[tuple[str, str], Wish]:
         for key, amount, receipt in asked_in(exchange):
             wish = wishes.setdefault((exchange.subject, key), Wish(amount, exchange.began))
             wish.began = min(wish.began, exchange.began)
+            wish.refused &= not exchange.may_have_happened
             if receipt is not None:
                 wish.accepted = min(wish.accepted, exchange.known_by)
                 wish.id = wish.id or receipt["id"]
@@ -60,15 +63,29 @@ def wishes_of(exchanges: Sequence[Exchange]) -> dict[tuple[str, str], Wish]:
     return wishes
 
 
+def owners_of_counters(exchanges: Sequence[Exchange]) -> dict[str, str]:
+    """Whose each counter is, by its id."""
+    owner_of: dict[str, str] = {}
+    for each in exchanges:
+        if each.what == "create counter" and each.succeeded:
+            owner_of[each.answer["id"]] = each.sent["owner"]
+        elif each.what == "list counters" and each.succeeded:
+            owner_of |= {counter["id"]: each.sent["owner"] for counter in each.answer["results"]}
+    return owner_of
+
+
 def lost(exchanges: Sequence[Exchange], rest: Rest) -> Iterator[str]:
-    """Acknowledged, of a counter that still is, and not applied; or other than acknowledged."""
+    """Acknowledged, and not applied, or other than acknowledged; but for who was deleted."""
+    owner_of = owners_of_counters(exchanges)
+    deleted = {each.user for each in rest.deletions if each.state == "done"}
     applied = {
         (each.counter, each.key): (each.id, each.amount)
         for each in rest.increments
         if each.place is not None
     }
     for (counter, key), wish in wishes_of(exchanges).items():
-        if wish.accepted == NEVER or counter not in rest.counters:
+        is_gone = counter not in rest.counters and owner_of.get(counter) in deleted
+        if wish.accepted == NEVER or is_gone:
             continue
         found = applied.get((counter, key))
         if found is None:
@@ -78,15 +95,16 @@ def lost(exchanges: Sequence[Exchange], rest: Rest) -> Iterator[str]:
 
 
 def doubled(exchanges: Sequence[Exchange], rest: Rest) -> Iterator[str]:
-    """In the ledger twice, or never sent; or answered as two different increments."""
+    """There twice, or never sent, or refused; or answered as two different increments."""
     wishes = wishes_of(exchanges)
     times = Counter((each.counter, each.key) for each in rest.increments)
-    counters = {counter for counter, _ in wishes}
     for (counter, key), number in times.items():
         if number > 1:
             yield f"increment {key} of {counter} is there {number} times"
-        elif counter in counters and (counter, key) not in wishes:
+        elif (counter, key) not in wishes:
             yield f"increment {key} of {counter} was never sent"
+        elif wishes[counter, key].refused:
+            yield f"increment {key} of {counter} was refused and is there"
     for exchange in exchanges:
         for key, _, receipt in asked_in(exchange):
             first = wishes[exchange.subject, key].id

@@ -11,10 +11,14 @@ for one. Here there is nothing to search for:
   come before which read is a matching of jobs that have a first and a last slot each, and for
   those the earliest deadline first finds one if there is one.
 
+Where amounts differ, totals are held to what must follow: what was acknowledged before a read is
+in it, what was sent behind it is not, and a value is one that some place has.
+
 An increment that was never answered, and is in the ledger, happened at some moment after it was
 first sent. One that is not there never happened.
 """
 
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from heapq import heappop, heappush
@@ -45,7 +49,9 @@ class Read(NamedTuple):
 
 def broken_sequences(exchanges: Sequence[Exchange], rest: Rest) -> Iterator[str]:
     """Places that are not 1, 2, 3 and so on, results that are not running sums; or not as told."""
-    for counter, entries in _ledgers(rest).items():
+    ledgers = _ledgers(rest)
+    for counter in {*ledgers, *rest.counters}:
+        entries = ledgers.get(counter, [])
         sums = accumulate(entry.amount for entry in entries)
         for place, (entry, total) in enumerate(zip(entries, sums, strict=True), start=1):
             if (entry.place, entry.result) != (place, total):
@@ -70,22 +76,30 @@ def broken_sequences(exchanges: Sequence[Exchange], rest: Rest) -> Iterator[str]
 
 def unordered_tickets(exchanges: Sequence[Exchange], rest: Rest) -> Iterator[str]:
     """Whoever came behind another has a place behind theirs, and reads fit in between."""
-    wishes, reads = wishes_of(exchanges), _reads(exchanges)
-    for counter, entries in _ledgers(rest).items():
+    wishes, reads, ledgers = wishes_of(exchanges), _reads(exchanges), _ledgers(rest)
+    for counter in rest.counters:
+        entries = ledgers.get(counter, [])
         known = [(entry, wishes[counter, entry.key]) for entry in entries if _is_in(wishes, entry)]
         accepted = (Event(wish.began, wish.accepted, entry.key) for entry, wish in known)
         yield from _against_the_clock(counter, accepted)
-        if counter in rest.counters and all(entry.amount > 0 for entry in entries):
+        if all(entry.amount > 0 for entry in entries):
             yield from _against_the_clock(counter, _with_reads(known, reads[counter]))
+        values = {0, *(entry.result for entry in entries)}
+        for read in reads[counter]:
+            if read.value not in values:
+                yield f"{counter}: {read.value}, read at {read.began:.3f} s, it never was"
 
 
 def impossible_totals(exchanges: Sequence[Exchange], rest: Rest) -> Iterator[str]:
-    """No order of the increments explains what was read of counters that were counted by ones."""
-    wishes, reads = wishes_of(exchanges), _reads(exchanges)
-    for counter, entries in _ledgers(rest).items():
-        if counter in rest.counters and all(entry.amount == 1 for entry in entries):
-            jobs = [wishes[counter, entry.key] for entry in entries if _is_in(wishes, entry)]
+    """No order of the increments explains what was read; of ones, all of what was read."""
+    wishes, reads, ledgers = wishes_of(exchanges), _reads(exchanges), _ledgers(rest)
+    for counter in rest.counters:
+        entries = ledgers.get(counter, [])
+        jobs = [wishes[counter, entry.key] for entry in entries if _is_in(wishes, entry)]
+        if all(job.amount == 1 for job in jobs):
             yield from _unexplained(counter, jobs, reads[counter])
+        else:
+            yield from _out_of_bounds(counter, jobs, reads[counter])
 
 
 def _ledgers(rest: Rest) -> dict[str, list[Increment]]:
@@ -138,6 +152,37 @@ def _against_the_clock(counter: str, events: Iterable[Event]) -> Iterator[str]:
             return
         if latest is None or event.began > latest.began:
             latest = event
+
+
+class Sums:
+    """How much it came to by a moment."""
+
+    def __init__(self, amounts: Iterable[tuple[float, int]]) -> None:
+        ordered = sorted(amounts)
+        self._moments = [moment for moment, _ in ordered]
+        self._sums = [0, *accumulate(amount for _, amount in ordered)]
+
+    def before(self, moment: float) -> int:
+        return self._sums[bisect_left(self._moments, moment)]
+
+    def until(self, moment: float) -> int:
+        return self._sums[bisect_right(self._moments, moment)]
+
+
+def _out_of_bounds(counter: str, jobs: Sequence[Wish], reads: Sequence[Read]) -> Iterator[str]:
+    """Totals without something that was acknowledged, or with something that was not sent yet."""
+    up, down = ([job for job in jobs if (job.amount > 0) == is_up] for is_up in (True, False))
+    sent_up, sent_down = (Sums((job.began, job.amount) for job in some) for some in (up, down))
+    known_up, known_down = (Sums((job.accepted, job.amount) for job in some) for some in (up, down))
+    for read in reads:
+        least = known_up.before(read.began) + sent_down.until(read.ended)
+        most = sent_up.until(read.ended) + known_down.before(read.began)
+        if not least <= read.total <= most:
+            yield (
+                f"{counter}: {read.total}, read at {read.began:.3f} s, is not from {least} to "
+                f"{most}"
+            )
+            return
 
 
 def _unexplained(counter: str, jobs: Sequence[Wish], reads: Sequence[Read]) -> Iterator[str]:

@@ -14,7 +14,7 @@ def lost_or_overwritten(exchanges: Sequence[Exchange], rest: Rest) -> Iterator[s
 
 
 def _lost(exchanges: Sequence[Exchange], rest: Rest) -> Iterator[str]:
-    """Of users who stayed: each acknowledged one is there. Nobody's was created twice.
+    """Of users who stayed: each acknowledged one is there. None was created twice, or unasked.
 
     A title is of one todo, however often that was asked for.
     """
@@ -26,8 +26,13 @@ def _lost(exchanges: Sequence[Exchange], rest: Rest) -> Iterator[str]:
             elif rest.todos[each.answer["id"]].owner != each.subject:
                 yield f"todo {each.sent['title']!r} has another owner"
     created = [each for each in exchanges if each.what == "create todo"]
+    asked = {(each.subject, each.sent["title"]) for each in created if each.may_have_happened}
+    changed = {each.subject for each in exchanges if each.what == "change todo"}
+    for id, todo in rest.todos.items():
+        if id not in changed and (todo.owner, todo.title) not in asked:
+            yield f"todo {todo.title!r} was never asked for, or was refused, and is there"
     times = Counter((todo.owner, todo.title) for todo in rest.todos.values())
-    for user, title in {(each.subject, each.sent["title"]) for each in created}:
+    for user, title in asked:
         if times[user, title] > 1:
             yield f"todo {title!r} was created twice"
     first: dict[tuple[str, str], str] = {}
@@ -65,7 +70,7 @@ def _faults_of(exchanges: Sequence[Exchange], at_rest: Todo) -> Iterator[str]:
         tried = {
             each.sent["title"]
             for each in changes
-            if each.sent["version"] + 1 == version and (each.succeeded or each.is_open)
+            if each.sent["version"] + 1 == version and each.may_have_happened
         }
         if titles.setdefault(version, title) != title:
             yield f"version {version} is {title!r} and was {titles[version]!r}"

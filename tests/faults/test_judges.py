@@ -44,8 +44,11 @@ class TestWhereAllIsWell:
             return_(),
         ],
     )
-    def test_nobody_finds_anything(self, world: World) -> None:
-        assert judge(*world) == {name: [] for name in JUDGES}
+    def test_nobody_finds_anything_but_that_little_was_tried(self, world: World) -> None:
+        told = judge(*world)
+
+        assert told.pop("tried")
+        assert told == {name: [] for name in JUDGES if name != "tried"}
 
     def test_a_late_answer_and_a_repeated_request_are_no_fault(self) -> None:
         exchanges = [
@@ -57,6 +60,18 @@ class TestWhereAllIsWell:
         ]
 
         assert not any(found(JUDGES[name], (exchanges, ledger("a"))) for name in COUNTED)
+
+
+class TestTried:
+    def test_a_history_in_which_nothing_is_recorded_is_refused(self) -> None:
+        assert len(found(answers.nothing_tried, ([], Rest()))) == len(answers.TRIED)
+
+    def test_what_was_sent_and_never_answered_was_not_tried(self) -> None:
+        tried = [exchange(what, "x", {}, 1) for what in answers.TRIED]
+        in_vain = [*tried[1:], unanswered(answers.TRIED[0], "x", {}, 1)]
+
+        assert not found(answers.nothing_tried, (tried, Rest()))
+        assert len(found(answers.nothing_tried, (in_vain, Rest()))) == 1
 
 
 COUNTED = ("lost", "doubled", "sequence", "tickets", "totals")
@@ -84,11 +99,30 @@ class TestCounting:
     def test_another_amount_than_acknowledged_is_a_loss(self) -> None:
         assert found(counting.lost, ([increment("a", 1, amount=2)], ledger("a")))
 
+    def test_with_its_counter_it_is_lost_unless_the_owner_was_deleted(self) -> None:
+        exchanges, at_rest = departure()
+
+        assert not found(counting.lost, (exchanges, at_rest))
+        at_rest.deletions = []
+        assert found(counting.lost, (exchanges, at_rest))
+
     def test_a_key_that_is_there_twice_is_doubled(self) -> None:
         assert found(counting.doubled, ([increment("a", 1)], ledger("a", "a")))
 
     def test_an_increment_that_was_never_sent_is_found(self) -> None:
         assert found(counting.doubled, ([increment("a", 1)], ledger("a", "b")))
+
+    def test_one_that_was_sent_to_another_counter_only_is_found(self) -> None:
+        elsewhere = replace(increment("a", 1), subject="another")
+
+        assert found(counting.doubled, ([elsewhere], ledger("a")))
+
+    def test_one_that_was_refused_each_time_and_is_there_is_found(self) -> None:
+        refused = replace(increment("a", 1), status=401, answer={})
+        attempt = unanswered("increment", COUNTER, {"key": "a", "amount": 1}, 0)
+
+        assert found(counting.doubled, ([refused], ledger("a")))
+        assert not found(counting.doubled, ([attempt, refused], ledger("a")))
 
     def test_two_receipts_for_one_key_are_found(self) -> None:
         second = increment("a", 2)
@@ -124,6 +158,12 @@ class TestSequence:
 
         assert found(order.broken_sequences, ([], at_rest))
 
+    def test_a_counter_that_says_something_and_has_no_ledger_is_found(self) -> None:
+        at_rest = ledger()
+        at_rest.counters[COUNTER] = Counter(KEEPER, 1, 1)
+
+        assert found(order.broken_sequences, ([], at_rest))
+
     def test_a_result_other_than_the_client_was_told_is_found(self) -> None:
         assert found(order.broken_sequences, ([increment("a", 1, result=2)], ledger("a")))
 
@@ -149,6 +189,18 @@ class TestTickets:
         exchanges = [increment("a", 1), read(2, 2), increment("b", 3)]
 
         assert found(order.unordered_tickets, (exchanges, ledger("a", "b")))
+
+    def test_a_value_between_two_places_is_found(self) -> None:
+        at_rest = ledger("a")
+        at_rest.increments = [entry("a", 1, 2, amount=2)]
+
+        for value in (1, 3):
+            exchanges = [increment("a", 1, amount=2), read(value, 2)]
+            assert found(order.unordered_tickets, (exchanges, at_rest))
+        assert not found(order.unordered_tickets, ([*exchanges[:1], read(2, 2)], at_rest))
+
+    def test_a_value_of_a_counter_without_a_ledger_is_found(self) -> None:
+        assert found(order.unordered_tickets, ([read(1, 1)], ledger()))
 
     def test_a_value_that_misses_what_was_known_to_be_applied_is_found(self) -> None:
         exchanges = [increment("a", 1, result=1), read(0, 2)]
@@ -191,6 +243,25 @@ class TestTotals:
 
         assert not found(order.impossible_totals, (exchanges, ledger("late", "a")))
 
+    @pytest.mark.parametrize("total", [-1, 2, 5])
+    def test_of_mixed_amounts_a_total_that_cannot_be_is_found(self, total: int) -> None:
+        """3 was acknowledged, -2 sent at the time of the read, and 5 only behind it."""
+        at_rest = ledger()
+        at_rest.increments = [
+            entry("a", 1, 3, amount=3),
+            entry("b", 2, 1, amount=-2),
+            entry("c", 3, 6, amount=5),
+        ]
+        exchanges = [
+            increment("a", 1, amount=3),
+            increment("b", 2, amount=-2),
+            read(0, 2.1, pending=total),
+            increment("c", 3, amount=5),
+        ]
+        possible = total == 2
+
+        assert bool(found(order.impossible_totals, (exchanges, at_rest))) is not possible
+
 
 class TestTodos:
     def test_one_that_was_acknowledged_and_is_not_there_is_lost(self) -> None:
@@ -211,6 +282,16 @@ class TestTodos:
         at_rest.todos = {"id of first": Todo(KEEPER, "first", 1), "another": Todo("", "", 1)}
 
         assert found(todos.lost_or_overwritten, ([create(KEEPER, "first", 1), again], at_rest))
+
+    def test_one_that_nobody_asked_for_or_that_was_refused_is_found(self) -> None:
+        at_rest = known_as("keeper")
+        at_rest.todos = {"id of first": Todo(KEEPER, "first", 1)}
+        refused = replace(create(KEEPER, "first", 1), status=401, answer={})
+        attempt = unanswered("create todo", KEEPER, {"title": "first"}, 1)
+
+        assert found(todos.lost_or_overwritten, ([], at_rest))
+        assert found(todos.lost_or_overwritten, ([refused], at_rest))
+        assert not found(todos.lost_or_overwritten, ([attempt, refused], at_rest))
 
     def test_two_changes_of_one_version_are_found(self) -> None:
         exchanges = [write(1, "mine", 1), write(1, "theirs", 1)]
@@ -258,6 +339,24 @@ class TestAccounts:
 
         assert found(accounts.unfinished_deletions, (exchanges, at_rest))
 
+    def test_one_of_several_that_did_not_end_is_found(self) -> None:
+        exchanges, at_rest = departure()
+        at_rest.deletions = [at_rest.deletions[0]._replace(state="running"), *at_rest.deletions]
+
+        assert found(accounts.unfinished_deletions, (exchanges, at_rest))
+
+    def test_one_that_was_said_to_be_cancelled_and_was_done_is_found(self) -> None:
+        exchanges, at_rest = departure()
+        cancelled = exchange("cancel deletion", LEAVER, {}, 6)
+
+        assert found(accounts.unfinished_deletions, ([*exchanges, cancelled], at_rest))
+
+    def test_one_that_was_cancelled_and_has_deleted_something_is_found(self) -> None:
+        exchanges, at_rest = return_()
+        at_rest.deletions = [Deletion(KEEPER, "cancelled", {"todos": 1, "counter": 0})]
+
+        assert found(accounts.wrong_certificates, (exchanges, at_rest))
+
     def test_an_account_that_outlives_its_deletion_is_found(self) -> None:
         exchanges, at_rest = departure()
         at_rest.users[LEAVER] = User("leaver", True)
@@ -303,8 +402,8 @@ class TestAccounts:
 
     def test_rows_without_their_user_are_orphans(self) -> None:
         at_rest = Rest(
-            todos={"left": Todo(LEAVER, "left", 1)},
-            counters={"left": Counter(LEAVER, 0, 0)},
+            users={KEEPER: User("keeper", False)},
+            owned={"todos_todo": {LEAVER, KEEPER}, "counter_counter": {LEAVER}},
             increments=[entry("a", 1, 1)],
         )
 
@@ -362,5 +461,21 @@ class TestAnswers:
         fine = increment("a", 1)
         away, broken = (replace(fine, status=status) for status in (503, 500))
 
-        assert not found(answers.server_errors, ([away], Rest()))
-        assert found(answers.server_errors, ([broken], Rest()))
+        assert not found(answers.wrong_answers, ([away], Rest()))
+        assert found(answers.wrong_answers, ([broken], Rest()))
+
+    def test_a_refusal_to_somebody_who_was_not_to_go_is_found(self) -> None:
+        exchanges, at_rest = departure()
+        refused = replace(create(LEAVER, "third", 6), status=401)
+
+        assert not found(answers.wrong_answers, ([*exchanges, refused], at_rest))
+        stays = [each for each in exchanges if each.what != "delete account"]
+        assert found(answers.wrong_answers, ([*stays, refused], at_rest))
+
+    @pytest.mark.parametrize(
+        ("status", "code", "faults"), [(412, "", 0), (429, "", 0), (403, "", 1)]
+    )
+    def test_later_or_too_late_is_no_refusal(self, status: int, code: str, faults: int) -> None:
+        answered = replace(write(1, "mine", 1), status=status, answer={"code": code})
+
+        assert len(found(answers.wrong_answers, ([answered], todo_at(2, "theirs")))) == faults
