@@ -10,18 +10,21 @@ from typing import Any
 import psutil
 
 from faults.clients.http import PATIENCE_SECONDS, REQUEST_SECONDS
+from faults.errors import CannotRun
 from faults.history import History
 from faults.instance import Instance
-from faults.kinds import LOOK_EVERY, Fault, Flush, Weather, kill_uncounted
+from faults.kinds import LOOK_EVERY, Fault, Flush, Weather, killed_of
 from faults.load import Load
 from faults.plan import Say
 from faults.processes import (
+    BACK_END,
     BACKGROUND,
     BACKGROUND_CHILD,
     CONSUMER,
     CONSUMER_CHILD,
-    Family,
+    PARTS,
 )
+from harness.installation import START_SECONDS
 
 TICK = 0.02
 RECOVERY_SECONDS = 60.0  # waited for
@@ -34,7 +37,8 @@ class Struck:
     """A fault as it was: from when to when, how many it killed, and when all was well again.
 
     `calm` is when the last fault of its stroke had ended: nothing else happened from then on until
-    all was well, or was given up. None for the stroke behind which nobody looked.
+    all was well, or was given up. None for the stroke behind which nobody looked. Not `hit`: there
+    was nothing to strike at, so that nothing was shown.
     """
 
     kind: str
@@ -44,6 +48,7 @@ class Struck:
     alone: bool
     calm: float | None = None
     recovered: float | None = None
+    hit: bool = True
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -67,8 +72,20 @@ class Chaos:
         self._weather = weather
         self._rng = rng
         self._say = say
-        self._whole = {part: len(found) for part, found in epis.family().items()}
+        self._whole: dict[str, int] = {}
         self.struck: list[Struck] = []
+
+    def warm_up(self) -> None:
+        """Until everything is there and at work. Raises CannotRun if that does not come."""
+        if not self.wait(self._is_complete, START_SECONDS, LOOK_EVERY):
+            raise CannotRun(f"epis was not at work within {START_SECONDS} s")
+
+    def _is_complete(self) -> bool:
+        """A part that was counted too early would be thought whole too early ever after."""
+        self._whole = {part: len(found) for part, found in self._epis.family().items()}
+        children = self._whole.get(CONSUMER_CHILD, 0)
+        complete = all(map(self._whole.get, PARTS)) and children >= self._whole[CONSUMER]
+        return complete and self._load.recovered_at(0) is not None
 
     def rage(self, seconds: float) -> None:
         """Stroke after stroke, each when epis has recovered from the one before."""
@@ -91,14 +108,14 @@ class Chaos:
                 begun.append((self._history.now(), faults[number]))
                 faults[number].begin(self._epis)
             for moment, fault in list(begun):
-                if now >= moment + fault.seconds:
+                if self._history.now() >= moment + fault.seconds:
                     fault.end(self._epis)
                     begun.remove((moment, fault))
                     ended.append(self._note(fault, moment, alone=len(faults) == 1))
                 else:
                     fault.go_on(self._epis)
             self._pass(TICK)
-        self._await_recovery(ended, {part for fault in faults for part in fault.parts})
+        self._await_recovery(ended, faults)
 
     def end(self) -> None:
         """The last stroke: bells are rung while nobody hears them, and the broker forgets them.
@@ -116,37 +133,47 @@ class Chaos:
         self._pass(QUIET_SECONDS)
         self._load.end()
         self.wait(lambda: self._load.has_ended, PATIENCE_SECONDS + REQUEST_SECONDS)
-        Flush().begin(self._epis)
-        last.kill(frozen)
-        kill_uncounted(twins)
+        if not self._load.has_ended:
+            self._load.complaints.append("clients were still under way when they were given up")
+        flush = Flush()
+        flush.begin(self._epis)
+        killed_of(twins)
+        last.kill(frozen, family)
+        last.hit = flush.hit
         self._note(last, began, alone=True)
 
     def _note(self, fault: Fault, began: float, *, alone: bool) -> Struck:
-        struck = Struck(fault.kind, began, self._history.now(), fault.kills, alone)
+        struck = Struck(
+            fault.kind, began, self._history.now(), len(fault.killed), alone, hit=fault.hit
+        )
         self.struck.append(struck)
         return struck
 
-    def _await_recovery(self, ended: Sequence[Struck], parts: set[str]) -> None:
-        """Until all that was killed is there again and both pulses were felt anew."""
+    def _await_recovery(self, ended: Sequence[Struck], faults: Sequence[Fault]) -> None:
+        """Until all that had to go has a successor, and both pulses that began then were felt.
+
+        One that began earlier may have been helped by who was still dying.
+        """
         behind = max(struck.ended for struck in ended)
-        there_again = self._when(lambda: self._is_whole(parts), every=LOOK_EVERY)
-        felt_again = self._when(lambda: self._load.recovered_at(behind) is not None)
-        pulse = self._load.recovered_at(behind)
+        there_again = behind
+        is_whole = self.wait(lambda: self._is_whole(faults), RECOVERY_SECONDS, LOOK_EVERY)
+        if any(fault.parts for fault in faults):
+            there_again = self._history.now()
+        self.wait(lambda: self._load.recovered_at(there_again) is not None, RECOVERY_SECONDS)
         for struck in ended:
             struck.calm = behind
-            if there_again is not None and felt_again is not None and pulse is not None:
-                struck.recovered = max(pulse, there_again)
+            struck.recovered = self._load.recovered_at(there_again) if is_whole else None
         well = ended[0].recovered
         took = "has not recovered" if well is None else f"recovered in {well - behind:.1f} s"
         self._say(f"{behind:6.1f} s  {' + '.join(each.kind for each in ended)}: {took}")
 
-    def _is_whole(self, parts: set[str]) -> bool:
-        family: Family = self._epis.family()
-        return all(len(family.get(part, ())) >= self._whole.get(part, 1) for part in parts)
-
-    def _when(self, look: Callable[[], bool], *, every: float = TICK) -> float | None:
-        """When it came; None if it did not."""
-        return self._history.now() if self.wait(look, RECOVERY_SECONDS, every) else None
+    def _is_whole(self, faults: Sequence[Fault]) -> bool:
+        family = self._epis.family()
+        gone = {process for fault in faults for process in fault.gone}
+        parts = {part for fault in faults for part in fault.parts} - {BACK_END}
+        if any(not gone.isdisjoint(found) for found in family.values()):
+            return False
+        return all(len(family.get(part, ())) >= self._whole[part] for part in parts)
 
     def wait(self, look: Callable[[], bool], seconds: float, every: float = TICK) -> bool:
         deadline = time.monotonic() + seconds

@@ -20,6 +20,7 @@ class Clock:
     def __init__(self, folder: Path) -> None:
         self._file = folder / "clock"
         self._library = folder / "clock.so"
+        self.is_put_in = False
 
     def put_in(self) -> dict[str, str]:
         """The environment of whoever is to have this clock."""
@@ -29,6 +30,7 @@ class Clock:
         command = [compiler, "-shared", "-fPIC", "-O2", "-o", str(self._library), str(SOURCE)]
         subprocess.run(command, check=True)  # noqa: S603
         self.set(0)
+        self.is_put_in = True
         return {"LD_PRELOAD": str(self._library), "FAULTS_CLOCK": str(self._file)}
 
     def set(self, seconds: int) -> None:

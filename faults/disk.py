@@ -33,6 +33,8 @@ class SmallDisk:
 
     def fill(self) -> None:
         """Leave no byte."""
+        if not self.is_mounted:
+            return
         with (self._folder / FILLER).open("wb", buffering=0) as file:
             try:
                 while file.write(b"\0" * 65536):

@@ -3,7 +3,7 @@
 import random
 import signal
 import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from time import monotonic
@@ -12,7 +12,7 @@ import psutil
 
 from faults import processes
 from faults.instance import Instance, worker
-from faults.processes import BACKGROUND_CHILD, CONSUMER, CONSUMER_CHILD, WEB_WORKER
+from faults.processes import BACKGROUND_CHILD, CONSUMER, CONSUMER_CHILD, WEB_WORKER, Family
 
 # Of a process that is killed again and again: time enough to have taken up its work.
 SHORTEST_LIFE = 0.15
@@ -21,13 +21,19 @@ TWINS = {CONSUMER: 0, CONSUMER_CHILD: 1}  # the control's worker, and its child,
 
 
 class Fault:
-    """One fault. It lasts `seconds`; `kills` is how many processes of epis it has killed."""
+    """One fault. It lasts `seconds`.
+
+    `killed` are the processes of epis that it has killed, `gone` all that go with them, and `parts`
+    what has to be there again behind it. `hit` is False where it has found nothing to strike at.
+    """
 
     def __init__(self, kind: str, seconds: float = 0.0) -> None:
         self.kind = kind
         self.seconds = seconds
-        self.kills = 0
-        self.parts: tuple[str, ...] = ()  # which have to be there again behind it
+        self.killed: set[psutil.Process] = set()
+        self.gone: set[psutil.Process] = set()
+        self.parts: set[str] = set()
+        self.hit = True
 
     def begin(self, epis: Instance) -> None:
         """Strike."""
@@ -38,17 +44,27 @@ class Fault:
     def end(self, epis: Instance) -> None:
         """Take it back."""
 
-    def kill(self, victims: Iterable[psutil.Process]) -> None:
-        self.kills += kill_uncounted(victims)
+    def kill(self, victims: Sequence[psutil.Process], family: Family) -> None:
+        """SIGKILL; each counts once, however often it is struck while it dies."""
+        going = processes.going_with(victims, family)
+        self.killed |= killed_of(victims)
+        self.hit = bool(self.killed)
+        self.lose(going, family)
+
+    def lose(self, going: set[psutil.Process], family: Family) -> None:
+        """These go, and their parts have to be there again."""
+        self.gone |= going
+        self.parts |= {part for part, found in family.items() if not going.isdisjoint(found)}
 
 
-def kill_uncounted(victims: Iterable[psutil.Process]) -> int:
-    """SIGKILL; how many of them were there to be killed."""
-    killed = 0
+def killed_of(victims: Iterable[psutil.Process]) -> set[psutil.Process]:
+    """SIGKILL; those of them who were alive."""
+    killed = set()
     for victim in victims:
         with suppress(psutil.NoSuchProcess):
-            victim.kill()
-            killed += 1
+            if victim.status() != psutil.STATUS_ZOMBIE:
+                victim.kill()
+                killed.add(victim)
     return killed
 
 
@@ -64,13 +80,12 @@ class Kill(Fault):
         super().__init__(f"kill {part}")
         self._part = part
         self._rng = rng
-        if part != processes.BACK_END:
-            self.parts = (part,)
 
     def begin(self, epis: Instance) -> None:
-        victims = epis.family().get(self._part)
-        self.kill([self._rng.choice(victims)] if victims else [])
-        kill_uncounted(twins_of(self._part, epis))
+        killed_of(twins_of(self._part, epis))
+        family = epis.family()
+        victims = family.get(self._part)
+        self.kill([self._rng.choice(victims)] if victims else [], family)
 
 
 class Freeze(Fault):
@@ -84,11 +99,12 @@ class Freeze(Fault):
 
     def victims(self, epis: Instance) -> list[psutil.Process]:
         found = epis.family().get(self._part)
-        one = [self._rng.choice(found)] if found else []
-        return [*one, *twins_of(self._part, epis)]
+        return [self._rng.choice(found)] if found else []
 
     def begin(self, epis: Instance) -> None:
-        self._frozen = self.victims(epis)
+        victims = self.victims(epis)
+        self.hit = bool(victims)
+        self._frozen = [*victims, *twins_of(self._part, epis)]
         for process in self._frozen:
             with suppress(psutil.NoSuchProcess):
                 process.suspend()
@@ -127,8 +143,8 @@ class Hail(Fault):
 
     def __init__(self, kind: str, parts: tuple[str, ...], seconds: float) -> None:
         super().__init__(kind, seconds)
-        self.parts = parts
-        self._seen: dict[int, float] = {}
+        self._parts = parts
+        self._seen: dict[psutil.Process, float] = {}
         self._next_look = 0.0
 
     def go_on(self, epis: Instance) -> None:
@@ -137,13 +153,13 @@ class Hail(Fault):
             return
         self._next_look = now + LOOK_EVERY
         family = epis.family()
-        for part in self.parts:
-            self.kill([each for each in family.get(part, ()) if self._is_old_enough(each, now)])
-            twins = twins_of(part, epis)
-            kill_uncounted([each for each in twins if self._is_old_enough(each, now)])
+        for part in self._parts:
+            victims = [each for each in family.get(part, ()) if self._is_old_enough(each, now)]
+            self.kill(victims, family)
+            killed_of(each for each in twins_of(part, epis) if self._is_old_enough(each, now))
 
     def _is_old_enough(self, process: psutil.Process, now: float) -> bool:
-        return now - self._seen.setdefault(process.pid, now) >= SHORTEST_LIFE
+        return now - self._seen.setdefault(process, now) >= SHORTEST_LIFE
 
 
 class PowerCut(Fault):
@@ -151,13 +167,13 @@ class PowerCut(Fault):
 
     def __init__(self, kind: str = "kill everything at once") -> None:
         super().__init__(kind)
-        self.parts = tuple(part for part in processes.PARTS if part != processes.BACK_END)
 
     def begin(self, epis: Instance) -> None:
+        killed_of(filter(self.is_hit, epis.beside("control")))
         family = epis.family()
-        everybody = [process for part in self.parts for process in family.get(part, ())]
-        self.kill(filter(self.is_hit, everybody))
-        kill_uncounted(filter(self.is_hit, epis.beside("control")))
+        parts = (part for part in processes.PARTS if part != processes.BACK_END)
+        everybody = [process for part in parts for process in family.get(part, ())]
+        self.kill(list(filter(self.is_hit, everybody)), family)
 
     def is_hit(self, process: psutil.Process) -> bool:
         return True
@@ -181,11 +197,12 @@ class Flush(Fault):
         super().__init__("flush the broker")
 
     def begin(self, epis: Instance) -> None:
+        self.hit = False
         with suppress(OSError), socket.socket(socket.AF_UNIX) as client:
             client.settimeout(2)
             client.connect(str(epis.locations.valkey_socket))
             client.sendall(b"FLUSHALL\r\n")
-            client.recv(16)
+            self.hit = client.recv(16).startswith(b"+OK")
 
 
 class RestartPostgres(Fault):
@@ -193,10 +210,13 @@ class RestartPostgres(Fault):
 
     def __init__(self) -> None:
         super().__init__("restart postgres")
-        self.parts = (processes.POSTGRES,)
 
     def begin(self, epis: Instance) -> None:
-        for server in epis.family().get(processes.POSTGRES, ())[:1]:
+        family = epis.family()
+        servers = family.get(processes.POSTGRES, ())
+        self.hit = bool(servers)
+        self.lose(processes.going_with(servers, family), family)
+        for server in servers:
             with suppress(psutil.NoSuchProcess):
                 server.send_signal(signal.SIGINT)
 
@@ -208,6 +228,7 @@ class FullDisk(Fault):
         super().__init__("fill the broker's disk", seconds)
 
     def begin(self, epis: Instance) -> None:
+        self.hit = epis.disk.is_mounted
         epis.disk.fill()
 
     def end(self, epis: Instance) -> None:
@@ -222,6 +243,7 @@ class ClockJump(Fault):
         self._offset = offset
 
     def begin(self, epis: Instance) -> None:
+        self.hit = epis.clock.is_put_in
         epis.clock.set(self._offset)
 
     def end(self, epis: Instance) -> None:

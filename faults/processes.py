@@ -1,7 +1,8 @@
 """Who is who among the processes of a running epis, by their command lines."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 
 import psutil
 
@@ -25,8 +26,11 @@ BY_COMMAND_LINE = (
     (" beat ", (SCHEDULE, SCHEDULE)),
     ("valkey-server", (BROKER, BROKER)),
     ("postgres: epis epis_", (BACK_END, BACK_END)),
-    ("bin/postgres", (POSTGRES, POSTGRES)),
+    ("bin/postgres", (POSTGRES, BACK_END)),  # one that has not said yet whom it serves
 )
+# Who has to go besides: the supervisor replaces whoever has lost the broker, and PostgreSQL sends
+# everybody away when one back end has crashed.
+GO_WITH = {BROKER: (CONSUMER, BACKGROUND, SCHEDULE), BACK_END: (BACK_END,)}
 
 Family = Mapping[str, Sequence[psutil.Process]]
 
@@ -49,3 +53,24 @@ def family_of(supervisor: psutil.Process) -> Family:
                 found[part if parent == supervisor.pid else child].append(process)
                 break
     return found
+
+
+def going_with(victims: Iterable[psutil.Process], family: Family) -> set[psutil.Process]:
+    """The victims, who has to go because of them, and whoever descends from those.
+
+    To be asked before they are killed: who has lost its parent is given another.
+    """
+    going = set(victims)
+    for part, others in GO_WITH.items():
+        if not going.isdisjoint(family.get(part, ())):
+            going.update(process for other in others for process in family.get(other, ()))
+    parents: dict[psutil.Process, int] = {}
+    for process in (process for found in family.values() for process in found):
+        with suppress(psutil.NoSuchProcess):
+            parents[process] = process.ppid()
+    while True:
+        pids = {process.pid for process in going}
+        more = {process for process, parent in parents.items() if parent in pids} - going
+        if not more:
+            return going
+        going |= more

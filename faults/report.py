@@ -64,7 +64,7 @@ def summary_of(
     return {
         **about,
         "rounds": len(rounds),
-        "faults": len(struck),
+        "faults": sum(each["hit"] for each in struck),
         "kills": sum(each.kills for each in rounds),
         **{name: sum(each.counts[name] for each in rounds) for name in totals},
         **{

@@ -22,7 +22,6 @@ from faults.plan import Plan, Say
 SECONDS_TO_RECOVER = 30.0  # from every fault, where nothing else happens meanwhile
 SECONDS_TO_REST = 30.0  # behind the last fault, in which everything must have been applied
 SECONDS_WAITED = 45.0
-WARM_UP_SECONDS = 30.0
 # epis' own judges, which must find nothing either.
 COMMANDS = (("audit",), ("deletions", "verify"), ("reconcile", "--dry-run"))
 
@@ -84,7 +83,7 @@ def play(name: str, plan: Plan, weather: str, seed: int, say: Say, mutant: str =
         chaos = Chaos(epis, load, played.history, climate, rng, say)
         load.start()
         try:
-            chaos.wait(lambda: load.recovered_at(0) is not None, WARM_UP_SECONDS)
+            chaos.warm_up()
             chaos.rage(plan.seconds)
             chaos.end()
         finally:

@@ -113,9 +113,9 @@ def orphans(exchanges: Sequence[Exchange], rest: Rest) -> Iterator[str]:
 def lost_accounts(exchanges: Sequence[Exchange], rest: Rest) -> Iterator[str]:
     """Users who were not to go, or were told that they are back, and are not; or their counters."""
     there = stayed(exchanges)
-    for id, owner in owners_of_counters(exchanges).items():
-        if owner in there and id not in rest.counters:
-            yield f"counter {id} of {owner}, who stayed, is gone"
+    for id, user in owners_of_counters(exchanges).items():
+        if user in there and id not in rest.counters:
+            yield f"counter {id} of {user}, who stayed, is gone"
     for user in sorted(there):
         if user not in rest.users:
             yield f"{user} was to stay and is gone"

@@ -54,7 +54,13 @@ class TestFigures:
 
         assert found == {"kill broker": [2.0], "freeze consumer": [0.5]}
         assert single_kills(found) == [2.0]
+        assert single_kills({"kill everything at once": [9.0]}) == []
         assert merged([found, found])["kill broker"] == [2.0, 2.0]
+
+    def test_where_nothing_was_hit_nothing_was_recovered_from(self) -> None:
+        missed = replace(played().struck[0], kills=0, hit=False)
+
+        assert recoveries([missed.as_dict()]) == {}
 
 
 class TestRecovery:
