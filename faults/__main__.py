@@ -1,4 +1,4 @@
-"""The command line: play rounds, try the mutants, and write the report."""
+"""The command line: play rounds, try the mutants, and write the report; or judge one again."""
 
 import argparse
 import os
@@ -17,11 +17,13 @@ from faults import record
 from faults.clients.http import GaveUp
 from faults.ending import heed_signals
 from faults.errors import CannotRun
-from faults.history import History
+from faults.history import History, read
+from faults.judges import judge
 from faults.kinds import FORECAST, WEATHERS
 from faults.mutants import MUTANTS
 from faults.plan import Plan
 from faults.report import summary_of, write, write_round
+from faults.rest import Rest, read_again
 from faults.rounds import Round, play
 
 LARGEST_SEED = 10**6
@@ -31,16 +33,20 @@ MUTANT_SECONDS, MUTANT_ROUNDS = 20, 3
 def main(arguments: Sequence[str] | None = None) -> int:
     chosen = _options().parse_args(arguments)
     heed_signals()
+    try:
+        return _judge_again(chosen.judge) if chosen.judge else _run(chosen)
+    except (CannotRun, CannotStart, GaveUp, OSError, psutil.Error, psycopg.Error) as error:
+        _say(f"cannot go on: {error}")
+        return 2
+
+
+def _run(chosen: argparse.Namespace) -> int:
     plan = _plan(chosen)
     began = time.strftime("%Y-%m-%d %H:%M")
     _say(f"seed {plan.seed}: {plan.rounds} round(s) of {plan.seconds} s")
     run = Run(plan, began, keeps=chosen.record)
-    try:
-        run.play(chosen.weather or FORECAST)
-        run.try_out(chosen.mutants)
-    except (CannotRun, CannotStart, GaveUp, OSError, psutil.Error, psycopg.Error) as error:
-        _say(f"cannot go on: {error}")
-        return 2
+    run.play(chosen.weather or FORECAST)
+    run.try_out(chosen.mutants)
     return run.tell()
 
 
@@ -65,7 +71,7 @@ class Run:
             name, weather = str(number + 1), weathers[number % len(weathers)]
             played = play(name, self._plan, weather, seeds.randrange(LARGEST_SEED), _say)
             write_round(self._folder, played)
-            played.history = History()  # many rounds' would not fit into the memory
+            played.history, played.at_rest = History(), Rest()  # many would not fit into the memory
             self._rounds.append(played)
             self._write()
 
@@ -91,6 +97,23 @@ class Run:
         if self._keeps:
             record.keep(summary)
         return write(self._folder, self._rounds, summary)
+
+
+def _judge_again(folder: Path) -> int:
+    """Hold each history of a run against the rows that were kept with it; the exit code."""
+    code = 0
+    histories = sorted(folder.glob("round-*.jsonl.gz"))
+    if not histories:
+        raise CannotRun(f"no history is in {folder}")
+    for path in histories:
+        exchanges = list(read(path))
+        at_rest = read_again(path.with_name(path.name.replace(".jsonl.gz", ".rest.json.gz")))
+        found = [f"{name}: {line}" for name, f in judge(exchanges, at_rest).items() for line in f]
+        _say(f"{path.name}: {len(exchanges)} requests, {len(found)} found")
+        for line in found:
+            _say(line)
+            code = 1
+    return code
 
 
 def _try_mutant(name: str, plan: Plan) -> list[str]:
@@ -130,6 +153,7 @@ def _options() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m faults", description=__doc__)
     parser.add_argument("--weather", action="append", choices=WEATHERS, help="default: in turn")
     parser.add_argument("--mutants", nargs="*", choices=MUTANTS, default=list(MUTANTS))
+    parser.add_argument("--judge", type=Path, metavar="RUN", help="only judge this run again")
     parser.add_argument("--record", action="store_true", help="keep the run in docs/faults.md")
     for field in fields(Plan):
         shown = "drawn" if field.name == "seed" else field.default

@@ -23,6 +23,7 @@ from faults.processes import (
     CONSUMER,
     CONSUMER_CHILD,
     PARTS,
+    is_at_work,
 )
 from harness.installation import START_SECONDS
 
@@ -173,7 +174,13 @@ class Chaos:
         parts = {part for fault in faults for part in fault.parts} - {BACK_END}
         if any(not gone.isdisjoint(found) for found in family.values()):
             return False
-        return all(len(family.get(part, ())) >= self._whole[part] for part in parts)
+        return all(
+            len(family.get(part, ())) >= self._whole[part]
+            and all(
+                is_at_work(part, process, self._epis.locations.logs) for process in family[part]
+            )
+            for part in parts
+        )
 
     def wait(self, look: Callable[[], bool], seconds: float, every: float = TICK) -> bool:
         deadline = time.monotonic() + seconds

@@ -68,8 +68,7 @@ class Instance(Installation):
         )
         self.disk = SmallDisk(self.locations)
         self.clock = Clock(self.data)
-        if own_clock:
-            self.environment |= self.clock.put_in()
+        self._own_clock = own_clock
         self.proxies: dict[str, Proxy] = {}
         if proxied:
             self._put_proxies_in_between()
@@ -90,6 +89,8 @@ class Instance(Installation):
         self.environment["FAULTS_BROKER_PORT"] = str(self.proxies["broker"].port)
 
     def start_all(self) -> None:
+        if self._own_clock:
+            self.environment |= self.clock.put_in()
         self.disk.mount()
         self._start_up()
         self.wait_until("epis being up", self.is_up)

@@ -1,8 +1,10 @@
 """Who is who among the processes of a running epis, by their command lines."""
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 
 import psutil
 
@@ -53,6 +55,27 @@ def family_of(supervisor: psutil.Process) -> Family:
                 found[part if parent == supervisor.pid else child].append(process)
                 break
     return found
+
+
+def is_at_work(part: str, process: psutil.Process, logs: Path) -> bool:
+    """Whether it does what it is for, as far as no pulse needs it to; else that it is there.
+
+    One web worker serves while the other starts, and nobody waits for the schedule: Python has
+    started when the one says so, and when the other is connected to the broker.
+    """
+    if part == WEB_WORKER:
+        # The older file first, if there is one: what is long is shortened.
+        log = "".join(
+            each.read_text(errors="replace") for each in sorted(logs.glob("web.log*"))[::-1]
+        )
+        spawned = re.search(rf"Spawning (worker-\d+) with PID: {process.pid}\n", log)
+        return spawned is not None and f"Started {spawned[1]}\n" in log[spawned.end() :]
+    if part == SCHEDULE:
+        try:
+            return bool(process.net_connections("all"))
+        except psutil.NoSuchProcess:
+            return False
+    return True
 
 
 def going_with(victims: Iterable[psutil.Process], family: Family) -> set[psutil.Process]:

@@ -23,8 +23,9 @@ NAMED = tuple(judge for judges in WORDS.values() for judge in judges)
 
 
 def write_round(folder: Path, played: Round) -> None:
-    """Write what is large about a round into the folder: its history, and the chart of it."""
+    """Write what is large about a round into the folder: what the judges had, and the chart."""
     played.history.write(folder / f"round-{played.name}.jsonl.gz")
+    played.at_rest.write(folder / f"round-{played.name}.rest.json.gz")
     struck = [struck.as_dict() for struck in played.struck]
     title = f"Round {played.name}: requests, and the faults meanwhile"
     chart = requests_chart(title, played.history.exchanges, struck)

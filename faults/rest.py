@@ -1,7 +1,10 @@
 """The databases at rest: all that the judges look at, read past epis, as plain rows."""
 
+import gzip
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import psycopg
@@ -63,7 +66,11 @@ class Rest:
     deletions: list[Deletion] = field(default_factory=list)
     owners: dict[str, dict[str, Owner]] = field(default_factory=dict)  # by app
     # Of whom there are rows in each table that has an `owner_id`.
-    owned: dict[str, set[str]] = field(default_factory=dict)
+    owned: dict[str, list[str]] = field(default_factory=dict)
+
+    def write(self, path: Path) -> None:
+        with gzip.open(path, "wt", encoding="utf-8") as file:
+            json.dump(vars(self), file, separators=(",", ":"))
 
 
 INCREMENTS = """
@@ -103,12 +110,30 @@ UNFINISHED = {
 HEAD = "SELECT coalesce(max(position), 0) FROM users_feedhead"
 
 
+def read_again(path: Path) -> Rest:
+    """What was written."""
+    with gzip.open(path, "rt", encoding="utf-8") as file:
+        told = json.load(file)
+    return Rest(
+        increments=[Increment(*row) for row in told["increments"]],
+        counters={id: Counter(*row) for id, row in told["counters"].items()},
+        todos={id: Todo(*row) for id, row in told["todos"].items()},
+        users={id: User(*row) for id, row in told["users"].items()},
+        deletions=[Deletion(*row) for row in told["deletions"]],
+        owners={
+            app: {id: Owner(*row) for id, row in rows.items()}
+            for app, rows in told["owners"].items()
+        },
+        owned=told["owned"],
+    )
+
+
 def read(databases: Connections) -> Rest:
     def rows(alias: str, query: str) -> list[Any]:
         return databases[alias].execute(query).fetchall()
 
     owned = {
-        table: {id for (id,) in rows(app, f"SELECT DISTINCT owner_id::text FROM {table}")}
+        table: [id for (id,) in rows(app, f"SELECT DISTINCT owner_id::text FROM {table}")]
         for app in APPS
         for (table,) in rows(app, OWNED_TABLES)
     }

@@ -18,6 +18,7 @@ from faults.kinds import WEATHERS
 from faults.load import Load
 from faults.mutants import MUTANTS
 from faults.plan import Plan, Say
+from faults.rest import Rest
 
 SECONDS_TO_RECOVER = 30.0  # from every fault, where nothing else happens meanwhile
 SECONDS_TO_REST = 30.0  # behind the last fault, in which everything must have been applied
@@ -34,6 +35,7 @@ class Round:
     seed: int
     weather: str
     history: History = field(default_factory=History)
+    at_rest: Rest = field(default_factory=Rest)
     struck: list[Struck] = field(default_factory=list)
     found: dict[str, list[str]] = field(default_factory=dict)
     seconds_to_rest: float = 0.0
@@ -117,7 +119,7 @@ def _come_to_rest(played: Round, epis: Instance, chaos: Chaos) -> None:
 
 def _judge(played: Round, epis: Instance, load: Load) -> None:
     exchanges = list(played.history.exchanges)
-    at_rest = rest.read(epis.databases)
+    at_rest = played.at_rest = rest.read(epis.databases)
     played.found |= judge(exchanges, at_rest)
     played.found["recovery"] = late_recoveries(played.struck)
     played.found["clients"] = list(load.complaints)

@@ -5,10 +5,10 @@ environment or a `.env` names are left alone.
 """
 
 import os
+import secrets
 import shutil
 import socket
 import sys
-import tempfile
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -33,13 +33,12 @@ NAMED_SERVERS = (
 class Installation:
     """The folder, the port and the environment. What runs in it is its subclass's business.
 
-    Use as a context: entering it calls `start_all`; leaving it calls `close`, also where the
-    start has failed.
+    Use as a context: entering it makes the folder and calls `start_all`; leaving it calls `close`,
+    also where the start has failed or was broken off. Outside of it nothing is there.
     """
 
     def __init__(self, folder: Path, name: str, **environment: str) -> None:
-        self.data = Path(tempfile.mkdtemp(prefix=f"epis-{name}-", dir=folder))
-        self.data.chmod(0o711)  # to be passed through by the servers' user
+        self.data = folder.absolute() / f"epis-{name}-{secrets.token_hex(4)}"
         self.locations = Locations(self.data)
         self.port = _free_port()
         self.environment = {
@@ -56,6 +55,7 @@ class Installation:
 
     def __enter__(self) -> Self:
         try:
+            self.locations.create_data_folder()
             self.start_all()
         except BaseException:
             self.close()
@@ -104,9 +104,9 @@ class Installation:
         )
 
     def remove(self) -> None:
-        """Remove the folder; nothing runs in it any more."""
-        shutil.rmtree(self.data, ignore_errors=True)
-        shutil.rmtree(self.locations.servers, ignore_errors=True)
+        """Remove the folder, and what is kept elsewhere; nothing runs in it any more."""
+        for each in (self.data, self.locations.servers, self.locations.sockets):
+            shutil.rmtree(each, ignore_errors=True)
 
     def _output(self, name: str) -> Path:
         return self.data / f"{name}.out"

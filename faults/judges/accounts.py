@@ -104,7 +104,7 @@ def _rows_of(
 def orphans(exchanges: Sequence[Exchange], rest: Rest) -> Iterator[str]:
     """Rows of users who are not there, and increments of counters that are not."""
     for table, owners in rest.owned.items():
-        for owner in sorted(owners - rest.users.keys()):
+        for owner in sorted(set(owners) - rest.users.keys()):
             yield f"rows of {table} are left of {owner}"
     for missing in {each.counter for each in rest.increments} - rest.counters.keys():
         yield f"increments are left of counter {missing}"

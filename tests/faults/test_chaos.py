@@ -1,14 +1,17 @@
 """What a stroke has hit, and when it was recovered from."""
 
 import random
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
+from epis.embedded.locations import Locations
 from faults.chaos import Chaos
 from faults.errors import CannotRun
 from faults.history import History
@@ -21,8 +24,10 @@ from faults.processes import (
     PARTS,
     POSTGRES,
     SCHEDULE,
+    WEB_WORKER,
     Family,
     going_with,
+    is_at_work,
 )
 from tests.polling import wait_for
 
@@ -33,7 +38,7 @@ PARENT = f"import subprocess; subprocess.run({SLEEPER!r})"
 @pytest.fixture
 def sleepers() -> Iterator[list[psutil.Process]]:
     """Three processes that do nothing."""
-    running = [subprocess.Popen(SLEEPER) for _ in range(3)]
+    running = [subprocess.Popen(SLEEPER, stdin=subprocess.DEVNULL) for _ in range(3)]
     yield [psutil.Process(each.pid) for each in running]
     for each in running:
         each.kill()
@@ -46,6 +51,7 @@ class Stage:
     def __init__(self, family: Family) -> None:
         self.now = family
         self.history = History()
+        self.locations = Locations(Path("nowhere"))
         self.beat = 0.01
         self.looks = 0
 
@@ -77,7 +83,7 @@ class TestKilling:
     ) -> None:
         alive, dying, dead = sleepers
         dead.kill()
-        psutil.wait_procs([dead], timeout=0.5)
+        wait_for("its end", lambda: dead.status() == psutil.STATUS_ZOMBIE)
         fault = Fault("hail")
 
         for _ in range(2):
@@ -117,6 +123,25 @@ class TestKilling:
             assert fault.gone == {parent, *children}
             assert fault.parts == {CONSUMER, CONSUMER_CHILD}
             children[0].kill()
+
+
+class TestBeingAtWork:
+    def test_of_a_web_worker_is_what_the_server_says(
+        self, sleepers: list[psutil.Process], tmp_path: Path
+    ) -> None:
+        worker, log = sleepers[0], tmp_path / "web.log"
+        log.write_text(
+            f"Started worker-1\nSpawning worker-1 with PID: {worker.pid}\nStarted worker-2\n"
+        )
+
+        assert not is_at_work(WEB_WORKER, worker, tmp_path)
+        log.write_text(f"{log.read_text()}[INFO] Started worker-1\n")
+        assert is_at_work(WEB_WORKER, worker, tmp_path)
+
+    def test_of_the_schedule_is_to_be_connected(self, sleepers: list[psutil.Process]) -> None:
+        assert not is_at_work(SCHEDULE, sleepers[0], Path())
+        with socket.socket(socket.AF_UNIX):
+            assert is_at_work(SCHEDULE, psutil.Process(), Path())
 
 
 class TestRecovery:

@@ -403,7 +403,7 @@ class TestAccounts:
     def test_rows_without_their_user_are_orphans(self) -> None:
         at_rest = Rest(
             users={KEEPER: User("keeper", False)},
-            owned={"todos_todo": {LEAVER, KEEPER}, "counter_counter": {LEAVER}},
+            owned={"todos_todo": [LEAVER, KEEPER], "counter_counter": [LEAVER]},
             increments=[entry("a", 1, 1)],
         )
 

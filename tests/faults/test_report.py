@@ -14,10 +14,11 @@ from faults.charts import recovery_chart, requests_chart
 from faults.control.verdict import Verdict
 from faults.figures import merged, percentile, recoveries, single_kills
 from faults.history import read
+from faults.judges import judge
 from faults.plan import Plan
 from faults.report import summary_of, tables_of, write, write_round
 from faults.rounds import SECONDS_TO_RECOVER, Round, late_recoveries
-from tests.faults.worlds import increment, unanswered
+from tests.faults.worlds import LEAVER, departure, increment, unanswered
 
 COUNTS = {"requests": 2, "increments applied": 1, "deletions done": 0}
 
@@ -174,3 +175,24 @@ class TestCutShort:
         assert json.loads((folder / "summary.json").read_text())["kills"] == 2
         assert "round-1" in (folder / "report.md").read_text()
         assert (folder / "round-1.jsonl.gz").exists()
+
+
+class TestJudgingAgain:
+    def test_of_nothing_is_no_acquittal(self, tmp_path: Path) -> None:
+        assert command.main(["--judge", str(tmp_path)]) == 2
+
+    def test_finds_in_what_was_kept_what_was_found_at_the_time(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        round_ = played()
+        round_.history.exchanges, round_.at_rest = departure()
+        round_.at_rest.owned = {"todos_todo": [LEAVER]}
+        then = judge(round_.history.exchanges, round_.at_rest)
+
+        write_round(tmp_path, round_)
+
+        assert command.main(["--judge", str(tmp_path)]) == 1
+        told = capsys.readouterr().out
+        assert then["orphans"]
+        for name, found in then.items():
+            assert told.count(f" {name}: ") == len(found)
