@@ -22,8 +22,8 @@ from bench.load import wrk
 from bench.plan import QUICK, Plan
 from bench.report import page
 from epis.embedded.ground import CannotStart
+from harness.installation import PROJECT
 
-PROJECT = Path(__file__).resolve().parent.parent
 DOCS = PROJECT / "docs"
 TRIALS = PROJECT / "var" / "bench"
 SERVERS_AND_PROCESSES = (psycopg.Error, redis.RedisError, psutil.Error)

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import ceil
 from statistics import median
 from typing import TypeVar
 
@@ -31,8 +30,3 @@ def rotated(arms: Sequence[Arm], by: int) -> list[Arm]:
     """The same arms, begun with another one each round: none is always the first."""
     start = by % len(arms)
     return [*arms[start:], *arms[:start]]
-
-
-def quantile(values: Sequence[float], share: float) -> float:
-    """The smallest of the values that is not exceeded by this share of them."""
-    return sorted(values)[max(ceil(share * len(values)) - 1, 0)]

@@ -11,6 +11,7 @@ from pathlib import Path
 from bench.errors import CannotMeasure
 
 SCRIPT = Path(__file__).with_name("load.lua")
+FIGURES = SCRIPT.with_name("figures.lua")  # what every script ends with
 MARK = "figures "
 
 
@@ -66,7 +67,7 @@ def run_script(
             *("--duration", f"{seconds}s", "--timeout", "20s"),
             *("--script", str(script), url),
         ],
-        env={**os.environ, **told},
+        env={**os.environ, **told, "BENCH_FIGURES": str(FIGURES)},
         capture_output=True,
         text=True,
         check=False,

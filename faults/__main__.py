@@ -14,6 +14,7 @@ import psycopg
 
 from epis.embedded.ground import CannotStart
 from faults import record
+from faults.at_rest import AtRest, read_again
 from faults.clients.http import GaveUp
 from faults.ending import heed_signals
 from faults.errors import CannotRun
@@ -23,7 +24,6 @@ from faults.kinds import FORECAST, WEATHERS
 from faults.mutants import MUTANTS
 from faults.plan import Plan
 from faults.report import summary_of, write, write_round
-from faults.rest import Rest, read_again
 from faults.rounds import Round, play
 
 LARGEST_SEED = 10**6
@@ -71,7 +71,10 @@ class Run:
             name, weather = str(number + 1), weathers[number % len(weathers)]
             played = play(name, self._plan, weather, seeds.randrange(LARGEST_SEED), _say)
             write_round(self._folder, played)
-            played.history, played.at_rest = History(), Rest()  # many would not fit into the memory
+            played.history, played.at_rest = (
+                History(),
+                AtRest(),
+            )  # many would not fit into the memory
             self._rounds.append(played)
             self._write()
 

@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from faults.figures import Recoveries, percentile
+from faults.figures import Recoveries
 from faults.history import Exchange
+from harness.figures import quantile
 
 WIDTH, LEFT, RIGHT, TOP, ROW = 900, 210, 20, 46, 26
 PLOT_HEIGHT, MARK_HEIGHT = 160, 10
@@ -63,7 +64,7 @@ def recovery_chart(title: str, recoveries: Recoveries) -> str:
         body += [
             f'<circle class="dot" cx="{LEFT + s * scale:.1f}" cy="{y}" r="3"/>' for s in seconds
         ]
-        told = f"p50 {percentile(seconds, 0.5):.1f} s, p99 {percentile(seconds, 0.99):.1f} s"
+        told = f"p50 {quantile(seconds, 0.5):.1f} s, p99 {quantile(seconds, 0.99):.1f} s"
         body.append(f'<text x="{WIDTH - RIGHT}" y="{y + 4}" text-anchor="end">{told}</text>')
     return _svg(title, TOP + max(len(recoveries), 1) * ROW, body)
 

@@ -1,6 +1,5 @@
-"""Figures of a run: percentiles, and the recoveries that a kind of fault took."""
+"""Figures of a run: the recoveries that each kind of fault took."""
 
-import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -8,12 +7,6 @@ from typing import Any
 from faults.processes import PARTS
 
 Recoveries = Mapping[str, Sequence[float]]
-
-
-def percentile(values: Sequence[float], share: float) -> float:
-    """The nearest rank: the smallest value that is no less than this share of all (0 to 1)."""
-    ordered = sorted(values)
-    return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
 
 
 def recoveries(struck: Iterable[Mapping[str, Any]]) -> dict[str, list[float]]:

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from faults.plan import PROJECT
 from faults.report import markdown_table, tables_of
+from harness.installation import PROJECT
 
 DOCS = PROJECT / "docs"
 BEGIN, END = "<!-- from docs/faults/*.json -->", "<!-- so far -->"

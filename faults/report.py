@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from faults.charts import recovery_chart, requests_chart
-from faults.figures import merged, percentile, recoveries, single_kills
+from faults.figures import merged, recoveries, single_kills
 from faults.rounds import Round
+from harness.figures import quantile
 
 Table = tuple[Sequence[str], Sequence[Sequence[str]]]
 
@@ -130,7 +131,7 @@ def _recovery(of: Mapping[str, Sequence[float]]) -> Table:
 
 
 def _recovery_row(kind: str, seconds: Sequence[float]) -> list[str]:
-    figures = percentile(seconds, 0.5), percentile(seconds, 0.99), max(seconds)
+    figures = quantile(seconds, 0.5), quantile(seconds, 0.99), max(seconds)
     return [kind, str(len(seconds)), *(f"{figure:.1f}" for figure in figures)]
 
 
@@ -162,7 +163,7 @@ def markdown_table(table: Table) -> str:
 
 def _headline(summary: Mapping[str, Any]) -> str:
     kills = single_kills(summary["recoveries"])
-    p99 = f"{percentile(kills, 0.99):.1f} s" if kills else "not measured"
+    p99 = f"{quantile(kills, 0.99):.1f} s" if kills else "not measured"
     return (
         f"{summary['kills']:,} kills in {summary['rounds']} round(s): {summary['lost']} lost, "
         f"{summary['doubled']} doubled, {summary['orphaned']} orphaned. A single kill was "

@@ -7,7 +7,7 @@ from typing import Any
 
 import psycopg
 
-from faults import rest
+from faults.at_rest import AtRest, read, unfinished
 from faults.chaos import Chaos, Struck
 from faults.control.verdict import Verdict
 from faults.control.verdict import judge as judge_control
@@ -18,7 +18,6 @@ from faults.kinds import WEATHERS
 from faults.load import Load
 from faults.mutants import MUTANTS
 from faults.plan import Plan, Say
-from faults.rest import Rest
 
 SECONDS_TO_RECOVER = 30.0  # from every fault, where nothing else happens meanwhile
 SECONDS_TO_REST = 30.0  # behind the last fault, in which everything must have been applied
@@ -35,7 +34,7 @@ class Round:
     seed: int
     weather: str
     history: History = field(default_factory=History)
-    at_rest: Rest = field(default_factory=Rest)
+    at_rest: AtRest = field(default_factory=AtRest)
     struck: list[Struck] = field(default_factory=list)
     found: dict[str, list[str]] = field(default_factory=dict)
     seconds_to_rest: float = 0.0
@@ -104,7 +103,7 @@ def _come_to_rest(played: Round, epis: Instance, chaos: Chaos) -> None:
 
     def is_at_rest() -> bool:
         try:
-            left[:] = rest.unfinished(epis.databases)
+            left[:] = unfinished(epis.databases)
         except psycopg.Error as error:
             epis.connect_anew()
             left[:] = [f"PostgreSQL does not answer: {error}"]
@@ -119,7 +118,7 @@ def _come_to_rest(played: Round, epis: Instance, chaos: Chaos) -> None:
 
 def _judge(played: Round, epis: Instance, load: Load) -> None:
     exchanges = list(played.history.exchanges)
-    at_rest = played.at_rest = rest.read(epis.databases)
+    at_rest = played.at_rest = read(epis.databases)
     played.found |= judge(exchanges, at_rest)
     played.found["recovery"] = late_recoveries(played.struck)
     played.found["clients"] = list(load.complaints)

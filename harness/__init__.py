@@ -1,4 +1,5 @@
-"""What `bench` and `faults` have in common: an epis of their own, started as anybody starts it.
+"""What `bench` and `faults` have in common: an epis of their own, started as anybody starts it,
+and a little arithmetic.
 
 Nothing that runs imports it.
 """

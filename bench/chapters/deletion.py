@@ -8,11 +8,12 @@ from bench import cascade
 from bench.accounts import add_accounts, add_todos, delete_at_once
 from bench.chapters.counting import column
 from bench.charts import Bar, Chart
-from bench.figures import Figure, quantile, ratio, rotated
+from bench.figures import Figure, ratio, rotated
 from bench.instance import Instance
 from bench.other_user import OtherUser
 from bench.plan import Plan, Say
 from bench.report import Section, Table, Target, spread, times
+from harness.figures import quantile
 
 NAME = "deletion"
 MOST_ROUNDS = 3

@@ -4,12 +4,13 @@ from typing import Any
 
 from bench import arms, ledger, load
 from bench.chapters.counting import column
-from bench.figures import Figure, quantile
+from bench.figures import Figure
 from bench.instance import Instance
 from bench.plan import Plan, Say
 from bench.report import Section, Table, Target, spread
 from bench.waiting import wait_until
 from bench.waiting_client import WaitingClient
+from harness.figures import quantile
 
 NAME = "latency"
 MOST_MS = {"p50_ms": 50, "p99_ms": 250}

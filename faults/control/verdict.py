@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
+from faults.at_rest import Connections
 from faults.control import ROWS
 from faults.history import Exchange
-from faults.rest import Connections
 
 TICKS = "SELECT number, count(*) FROM control_tick GROUP BY number"
 DONE = "SELECT name, deleted FROM control_account WHERE gone"

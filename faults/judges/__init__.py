@@ -6,11 +6,11 @@ line of its code.
 
 from collections.abc import Callable, Iterator, Sequence
 
+from faults.at_rest import AtRest
 from faults.history import Exchange
 from faults.judges import accounts, answers, counting, order, todos
-from faults.rest import Rest
 
-Judge = Callable[[Sequence[Exchange], Rest], Iterator[str]]
+Judge = Callable[[Sequence[Exchange], AtRest], Iterator[str]]
 
 JUDGES: dict[str, Judge] = {
     "tried": answers.nothing_tried,
@@ -29,6 +29,6 @@ JUDGES: dict[str, Judge] = {
 }
 
 
-def judge(exchanges: Sequence[Exchange], rest: Rest) -> dict[str, list[str]]:
+def judge(exchanges: Sequence[Exchange], rest: AtRest) -> dict[str, list[str]]:
     """What each judge found."""
     return {name: list(judge(exchanges, rest)) for name, judge in JUDGES.items()}

@@ -3,9 +3,9 @@
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
+from faults.at_rest import APPS, AtRest
 from faults.history import Exchange
 from faults.judges.counting import asked_in, owners_of_counters
-from faults.rest import APPS, Rest
 
 
 def stayed(exchanges: Sequence[Exchange]) -> set[str]:
@@ -26,7 +26,7 @@ def _back(exchanges: Sequence[Exchange], *, told: bool) -> set[str]:
     return {each.subject for each in cancels if each.succeeded or (each.is_open and not told)}
 
 
-def unfinished_deletions(exchanges: Sequence[Exchange], rest: Rest) -> Iterator[str]:
+def unfinished_deletions(exchanges: Sequence[Exchange], rest: AtRest) -> Iterator[str]:
     """An acknowledged one that is not done, or done of somebody of whom something is left."""
     states = [(each.user, each.state) for each in rest.deletions]
     known = {user for user, _ in states}
@@ -48,7 +48,7 @@ def unfinished_deletions(exchanges: Sequence[Exchange], rest: Rest) -> Iterator[
                 yield f"{user} was deleted and has no tombstone in {app}"
 
 
-def wrong_certificates(exchanges: Sequence[Exchange], rest: Rest) -> Iterator[str]:
+def wrong_certificates(exchanges: Sequence[Exchange], rest: AtRest) -> Iterator[str]:
     """Each says what its app has counted, between what was acknowledged and what was sent.
 
     One that was cancelled has touched nothing.
@@ -101,7 +101,7 @@ def _rows_of(
     return acknowledged, sent
 
 
-def orphans(exchanges: Sequence[Exchange], rest: Rest) -> Iterator[str]:
+def orphans(exchanges: Sequence[Exchange], rest: AtRest) -> Iterator[str]:
     """Rows of users who are not there, and increments of counters that are not."""
     for table, owners in rest.owned.items():
         for owner in sorted(set(owners) - rest.users.keys()):
@@ -110,7 +110,7 @@ def orphans(exchanges: Sequence[Exchange], rest: Rest) -> Iterator[str]:
         yield f"increments are left of counter {missing}"
 
 
-def lost_accounts(exchanges: Sequence[Exchange], rest: Rest) -> Iterator[str]:
+def lost_accounts(exchanges: Sequence[Exchange], rest: AtRest) -> Iterator[str]:
     """Users who were not to go, or were told that they are back, and are not; or their counters."""
     there = stayed(exchanges)
     for id, user in owners_of_counters(exchanges).items():
@@ -127,7 +127,7 @@ def lost_accounts(exchanges: Sequence[Exchange], rest: Rest) -> Iterator[str]:
                 yield f"{user} was to stay and has a tombstone in {app}"
 
 
-def lost_renames(exchanges: Sequence[Exchange], rest: Rest) -> Iterator[str]:
+def lost_renames(exchanges: Sequence[Exchange], rest: AtRest) -> Iterator[str]:
     """A name that is not the last that was acknowledged, or that another app does not know.
 
     A request that was not answered may come late, so its name is possible as well.

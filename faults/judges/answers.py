@@ -5,9 +5,9 @@ To be away for a moment is no error.
 
 from collections.abc import Iterator, Sequence
 
+from faults.at_rest import AtRest
 from faults.history import Exchange
 from faults.judges.counting import owners_of_counters
-from faults.rest import Rest
 
 # Where nobody was answered one of these, the other judges had nothing to look at.
 TRIED = (
@@ -18,13 +18,13 @@ TRIED = (
 ONES_OWN = (*TRIED[:-1], "create counter", "list counters")
 
 
-def nothing_tried(exchanges: Sequence[Exchange], rest: Rest) -> Iterator[str]:
+def nothing_tried(exchanges: Sequence[Exchange], rest: AtRest) -> Iterator[str]:
     """A kind of request that was never answered well; with no history, each of them."""
     answered = {each.what for each in exchanges if each.succeeded}
     yield from (f"no {what!r} was ever answered" for what in TRIED if what not in answered)
 
 
-def wrong_answers(exchanges: Sequence[Exchange], rest: Rest) -> Iterator[str]:
+def wrong_answers(exchanges: Sequence[Exchange], rest: AtRest) -> Iterator[str]:
     """Answers from 500 on, but for 503; and refusals to somebody who was never asked to go."""
     going = {each.subject for each in exchanges if each.what == "delete account"}
     owner_of = owners_of_counters(exchanges) | {id: each.owner for id, each in rest.todos.items()}

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from faults.at_rest import AtRest
 from faults.history import NEVER, Exchange
-from faults.rest import Rest
 
 
 class Asked(NamedTuple):
@@ -74,7 +74,7 @@ def owners_of_counters(exchanges: Sequence[Exchange]) -> dict[str, str]:
     return owner_of
 
 
-def lost(exchanges: Sequence[Exchange], rest: Rest) -> Iterator[str]:
+def lost(exchanges: Sequence[Exchange], rest: AtRest) -> Iterator[str]:
     """Acknowledged, and not applied, or other than acknowledged; but for who was deleted."""
     owner_of = owners_of_counters(exchanges)
     deleted = {each.user for each in rest.deletions if each.state == "done"}
@@ -94,7 +94,7 @@ def lost(exchanges: Sequence[Exchange], rest: Rest) -> Iterator[str]:
             yield f"increment {key} of {counter} is {found}, not {(wish.id, wish.amount)}"
 
 
-def doubled(exchanges: Sequence[Exchange], rest: Rest) -> Iterator[str]:
+def doubled(exchanges: Sequence[Exchange], rest: AtRest) -> Iterator[str]:
     """There twice, or never sent, or refused; or answered as two different increments."""
     wishes = wishes_of(exchanges)
     times = Counter((each.counter, each.key) for each in rest.increments)

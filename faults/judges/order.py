@@ -25,9 +25,9 @@ from heapq import heappop, heappush
 from itertools import accumulate
 from typing import NamedTuple
 
+from faults.at_rest import AtRest, Increment
 from faults.history import Exchange
 from faults.judges.counting import Wish, asked_in, wishes_of
-from faults.rest import Increment, Rest
 
 
 class Event(NamedTuple):
@@ -47,7 +47,7 @@ class Read(NamedTuple):
     total: int
 
 
-def broken_sequences(exchanges: Sequence[Exchange], rest: Rest) -> Iterator[str]:
+def broken_sequences(exchanges: Sequence[Exchange], rest: AtRest) -> Iterator[str]:
     """Places that are not 1, 2, 3 and so on, results that are not running sums; or not as told."""
     ledgers = _ledgers(rest)
     for counter in {*ledgers, *rest.counters}:
@@ -74,7 +74,7 @@ def broken_sequences(exchanges: Sequence[Exchange], rest: Rest) -> Iterator[str]
                 yield f"{key} of {exchange.subject} was told {receipt['result']}, it is {result}"
 
 
-def unordered_tickets(exchanges: Sequence[Exchange], rest: Rest) -> Iterator[str]:
+def unordered_tickets(exchanges: Sequence[Exchange], rest: AtRest) -> Iterator[str]:
     """Whoever came behind another has a place behind theirs, and reads fit in between."""
     wishes, reads, ledgers = wishes_of(exchanges), _reads(exchanges), _ledgers(rest)
     for counter in rest.counters:
@@ -90,7 +90,7 @@ def unordered_tickets(exchanges: Sequence[Exchange], rest: Rest) -> Iterator[str
                 yield f"{counter}: {read.value}, read at {read.began:.3f} s, it never was"
 
 
-def impossible_totals(exchanges: Sequence[Exchange], rest: Rest) -> Iterator[str]:
+def impossible_totals(exchanges: Sequence[Exchange], rest: AtRest) -> Iterator[str]:
     """No order of the increments explains what was read; of ones, all of what was read."""
     wishes, reads, ledgers = wishes_of(exchanges), _reads(exchanges), _ledgers(rest)
     for counter in rest.counters:
@@ -102,7 +102,7 @@ def impossible_totals(exchanges: Sequence[Exchange], rest: Rest) -> Iterator[str
             yield from _out_of_bounds(counter, jobs, reads[counter])
 
 
-def _ledgers(rest: Rest) -> dict[str, list[Increment]]:
+def _ledgers(rest: AtRest) -> dict[str, list[Increment]]:
     """The applied increments of each counter in the order of their places."""
     ledgers: dict[str, list[Increment]] = defaultdict(list)
     for each in rest.increments:

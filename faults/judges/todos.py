@@ -3,17 +3,17 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 
+from faults.at_rest import AtRest, Todo
 from faults.history import Exchange
 from faults.judges.accounts import stayed
-from faults.rest import Rest, Todo
 
 
-def lost_or_overwritten(exchanges: Sequence[Exchange], rest: Rest) -> Iterator[str]:
+def lost_or_overwritten(exchanges: Sequence[Exchange], rest: AtRest) -> Iterator[str]:
     yield from _lost(exchanges, rest)
     yield from _overwritten(exchanges, rest)
 
 
-def _lost(exchanges: Sequence[Exchange], rest: Rest) -> Iterator[str]:
+def _lost(exchanges: Sequence[Exchange], rest: AtRest) -> Iterator[str]:
     """Of users who stayed: each acknowledged one is there. None was created twice, or unasked.
 
     A title is of one todo, however often that was asked for.
@@ -43,7 +43,7 @@ def _lost(exchanges: Sequence[Exchange], rest: Rest) -> Iterator[str]:
                 yield f"todo {each.sent['title']!r} was acknowledged as {id}, {each.answer['id']}"
 
 
-def _overwritten(exchanges: Sequence[Exchange], rest: Rest) -> Iterator[str]:
+def _overwritten(exchanges: Sequence[Exchange], rest: AtRest) -> Iterator[str]:
     about: dict[str, list[Exchange]] = defaultdict(list)
     for each in exchanges:
         if each.what in ("change todo", "read todo"):

@@ -2,7 +2,8 @@
 
 import pytest
 
-from bench.figures import Figure, quantile, ratio, rotated
+from bench.figures import Figure, ratio, rotated
+from harness.figures import quantile
 
 
 class TestFigure:

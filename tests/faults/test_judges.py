@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 
+from faults.at_rest import AtRest, Counter, Deletion, Owner, Todo, User
 from faults.history import Exchange
 from faults.judges import JUDGES, accounts, answers, counting, judge, order, todos
-from faults.rest import Counter, Deletion, Owner, Rest, Todo, User
 from tests.faults.worlds import (
     COUNTER,
     KEEPER,
@@ -28,7 +28,7 @@ from tests.faults.worlds import (
     write,
 )
 
-World = tuple[Sequence[Exchange], Rest]
+World = tuple[Sequence[Exchange], AtRest]
 
 
 def found(judge: Callable[..., object], world: World) -> list[str]:
@@ -39,7 +39,7 @@ class TestWhereAllIsWell:
     @pytest.mark.parametrize(
         "world",
         [
-            ([], Rest(owners={"todos": {}, "counter": {}})),
+            ([], AtRest(owners={"todos": {}, "counter": {}})),
             departure(),
             return_(),
         ],
@@ -64,14 +64,14 @@ class TestWhereAllIsWell:
 
 class TestTried:
     def test_a_history_in_which_nothing_is_recorded_is_refused(self) -> None:
-        assert len(found(answers.nothing_tried, ([], Rest()))) == len(answers.TRIED)
+        assert len(found(answers.nothing_tried, ([], AtRest()))) == len(answers.TRIED)
 
     def test_what_was_sent_and_never_answered_was_not_tried(self) -> None:
         tried = [exchange(what, "x", {}, 1) for what in answers.TRIED]
         in_vain = [*tried[1:], unanswered(answers.TRIED[0], "x", {}, 1)]
 
-        assert not found(answers.nothing_tried, (tried, Rest()))
-        assert len(found(answers.nothing_tried, (in_vain, Rest()))) == 1
+        assert not found(answers.nothing_tried, (tried, AtRest()))
+        assert len(found(answers.nothing_tried, (in_vain, AtRest()))) == 1
 
 
 COUNTED = ("lost", "doubled", "sequence", "tickets", "totals")
@@ -401,7 +401,7 @@ class TestAccounts:
             assert not found(accounts.wrong_certificates, ([*exchanges, attempt], at_rest))
 
     def test_rows_without_their_user_are_orphans(self) -> None:
-        at_rest = Rest(
+        at_rest = AtRest(
             users={KEEPER: User("keeper", False)},
             owned={"todos_todo": [LEAVER, KEEPER], "counter_counter": [LEAVER]},
             increments=[entry("a", 1, 1)],
@@ -461,8 +461,8 @@ class TestAnswers:
         fine = increment("a", 1)
         away, broken = (replace(fine, status=status) for status in (503, 500))
 
-        assert not found(answers.wrong_answers, ([away], Rest()))
-        assert found(answers.wrong_answers, ([broken], Rest()))
+        assert not found(answers.wrong_answers, ([away], AtRest()))
+        assert found(answers.wrong_answers, ([broken], AtRest()))
 
     def test_a_refusal_to_somebody_who_was_not_to_go_is_found(self) -> None:
         exchanges, at_rest = departure()

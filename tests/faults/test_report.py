@@ -12,7 +12,7 @@ from faults import record
 from faults.chaos import Struck
 from faults.charts import recovery_chart, requests_chart
 from faults.control.verdict import Verdict
-from faults.figures import merged, percentile, recoveries, single_kills
+from faults.figures import merged, recoveries, single_kills
 from faults.history import read
 from faults.judges import judge
 from faults.plan import Plan
@@ -44,10 +44,6 @@ def summary(**found: list[str]) -> dict[str, object]:
 
 
 class TestFigures:
-    @pytest.mark.parametrize(("share", "value"), [(0.5, 2), (0.99, 4), (0, 1), (1, 4)])
-    def test_a_percentile_is_the_nearest_rank(self, share: float, value: float) -> None:
-        assert percentile([4, 1, 3, 2], share) == value
-
     def test_only_what_came_alone_is_a_recovery_and_counts_from_its_end(self) -> None:
         struck = [struck.as_dict() for struck in played().struck]
 

@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from faults.at_rest import AtRest, Counter, Deletion, Increment, Owner, Todo, User
 from faults.history import Exchange
-from faults.rest import Counter, Deletion, Increment, Owner, Rest, Todo, User
 
 COUNTER, KEEPER, LEAVER, TODO = "the counter", "keeper", "leaver", "the todo"
 
@@ -33,11 +33,11 @@ def entry(key: str, place: int | None, result: int | None, amount: int = 1) -> I
     return Increment(COUNTER, key, f"id of {key}", amount, place, result)
 
 
-def ledger(*keys: str) -> Rest:
+def ledger(*keys: str) -> AtRest:
     """A counter of the keeper's, with these increments of one."""
     entries = [entry(key, place, place) for place, key in enumerate(keys, start=1)]
     counters = {COUNTER: Counter(KEEPER, len(keys), len(keys))}
-    return Rest(increments=entries, counters=counters, users={KEEPER: User("keeper", False)})
+    return AtRest(increments=entries, counters=counters, users={KEEPER: User("keeper", False)})
 
 
 def write(version: int, title: str, began: float, **told: Any) -> Exchange:
@@ -46,9 +46,9 @@ def write(version: int, title: str, began: float, **told: Any) -> Exchange:
     return exchange("change todo", TODO, sent, began, answer={"version": version + 1}, **told)
 
 
-def todo_at(version: int, title: str) -> Rest:
+def todo_at(version: int, title: str) -> AtRest:
     users = {KEEPER: User("keeper", False)}
-    return Rest(todos={TODO: Todo(KEEPER, title, version)}, users=users)
+    return AtRest(todos={TODO: Todo(KEEPER, title, version)}, users=users)
 
 
 def create(user: str, title: str, began: float) -> Exchange:
@@ -60,15 +60,15 @@ def rename(username: str, began: float) -> Exchange:
     return exchange("rename", KEEPER, {"username": username}, began)
 
 
-def known_as(username: str, **in_apps: str) -> Rest:
+def known_as(username: str, **in_apps: str) -> AtRest:
     """The keeper, as the users and each app know them."""
     owners = {
         app: {KEEPER: Owner(in_apps.get(app, username), False, 0)} for app in ("todos", "counter")
     }
-    return Rest(users={KEEPER: User(username, False)}, owners=owners)
+    return AtRest(users={KEEPER: User(username, False)}, owners=owners)
 
 
-def departure() -> tuple[list[Exchange], Rest]:
+def departure() -> tuple[list[Exchange], AtRest]:
     """Somebody who had two todos and a counter with one increment, and was deleted."""
     counter = {"owner": LEAVER, "name": "theirs"}
     made = {"status": 201, "answer": {"id": COUNTER}}
@@ -80,14 +80,14 @@ def departure() -> tuple[list[Exchange], Rest]:
         exchange("delete account", LEAVER, None, 5, status=202, answer={"id": "deletion"}),
     ]
     gone = {"todos": Owner("", True, 2), "counter": Owner("", True, 2)}
-    at_rest = Rest(
+    at_rest = AtRest(
         deletions=[Deletion(LEAVER, "done", {"todos": 2, "counter": 2})],
         owners={app: {LEAVER: owner} for app, owner in gone.items()},
     )
     return exchanges, at_rest
 
 
-def return_() -> tuple[list[Exchange], Rest]:
+def return_() -> tuple[list[Exchange], AtRest]:
     """The keeper, who was to be deleted and came back in time."""
     exchanges = [
         create(KEEPER, "first", 1),

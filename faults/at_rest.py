@@ -56,7 +56,7 @@ class Deletion(NamedTuple):
 
 
 @dataclass
-class Rest:
+class AtRest:
     """One snapshot; everything by its id, in the order of requests where there is one."""
 
     increments: list[Increment] = field(default_factory=list)
@@ -110,11 +110,11 @@ UNFINISHED = {
 HEAD = "SELECT coalesce(max(position), 0) FROM users_feedhead"
 
 
-def read_again(path: Path) -> Rest:
+def read_again(path: Path) -> AtRest:
     """What was written."""
     with gzip.open(path, "rt", encoding="utf-8") as file:
         told = json.load(file)
-    return Rest(
+    return AtRest(
         increments=[Increment(*row) for row in told["increments"]],
         counters={id: Counter(*row) for id, row in told["counters"].items()},
         todos={id: Todo(*row) for id, row in told["todos"].items()},
@@ -128,7 +128,7 @@ def read_again(path: Path) -> Rest:
     )
 
 
-def read(databases: Connections) -> Rest:
+def read(databases: Connections) -> AtRest:
     def rows(alias: str, query: str) -> list[Any]:
         return databases[alias].execute(query).fetchall()
 
@@ -137,7 +137,7 @@ def read(databases: Connections) -> Rest:
         for app in APPS
         for (table,) in rows(app, OWNED_TABLES)
     }
-    return Rest(
+    return AtRest(
         increments=[Increment(*row) for row in rows("counter", INCREMENTS)],
         counters={id: Counter(*row) for id, *row in rows("counter", COUNTERS)},
         todos={id: Todo(*row) for id, *row in rows("todos", TODOS)},
