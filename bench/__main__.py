@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         raw = _kept(folder) if chosen.render else _measure(_plan(chosen), chosen.only)
     except (CannotMeasure, CannotStart, OSError, *SERVERS_AND_PROCESSES) as error:
-        _say(f"cannot measure: {error}")
+        _say("\n".join([f"cannot measure: {error}", *getattr(error, "__notes__", [])]))
         return 1
     text = write(raw, folder)
     if not whole:

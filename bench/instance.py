@@ -4,6 +4,8 @@ import http.client
 import json
 import subprocess  # nosec B404
 from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
 from typing import Any
 from uuid import UUID
 
@@ -18,10 +20,14 @@ from epis.processes import Program, signal_group
 from harness.installation import HOST, IS_UP, START_SECONDS, STOP_SECONDS, Installation
 
 PASSWORD = "a long pass phrase"  # noqa: S105 - of an account that lives for one chapter  # nosec B105
+LOG_LINES = 40  # of the web server's, to see why it refused something
 
 
 class Instance(Installation):
-    """One running epis. Use as a context: leaving it stops everything and removes the folder."""
+    """One running epis. Use as a context: leaving it stops everything and removes the folder.
+
+    Where that is for something that cannot be measured, the log's end is noted on the error.
+    """
 
     def __init__(self, plan: Plan, *, web_threads: int | None = None) -> None:
         super().__init__(
@@ -33,6 +39,21 @@ class Instance(Installation):
         )
         self._processes: list[tuple[Program, subprocess.Popen[bytes]]] = []
         self._connections: dict[str, psycopg.Connection[Any]] = {}
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if isinstance(error, CannotMeasure) and self._web_log.exists():
+            end = self._web_log.read_text(errors="replace").splitlines()[-LOG_LINES:]
+            error.add_note("\n".join(["the log of the web server ended with:", *end]))
+        super().__exit__(kind, error, traceback)
+
+    @property
+    def _web_log(self) -> Path:
+        return self.locations.logs / "web.log"
 
     def close(self) -> None:
         """End what was started, the last first, each with time to finish."""

@@ -12,7 +12,7 @@ theirs. So it costs little to be one of many, and nobody waits for one that is h
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from uuid import UUID
 
@@ -99,28 +99,28 @@ class Look:
                 break
         return bool(steps)
 
-    def _groups(self, steps: Sequence[DueStep]) -> list[list[DueStep]]:
-        """Who is worked on together: of one app, and not more than a chunk may have.
+    def _groups(self, steps: Sequence[DueStep]) -> Iterator[list[DueStep]]:
+        """Who is worked on together: of one app, and not more than a chunk may have by then.
 
         A group is where its first member is: nobody who is small waits behind all that are huge.
         """
-        groups: list[list[DueStep]] = []
-        open_groups: dict[str, list[DueStep]] = {}
-        rows: dict[str, int] = defaultdict(int)
-        for step in steps:
-            left = 0 if step.total is None else step.total - step.deleted
-            most = self.paces[step.app].rows
-            if left > most or (step.app, step.user_id) in self.positions:
-                groups.append([step])
-                continue
-            group = open_groups.get(step.app)
-            if group is None or rows[step.app] + left > most or len(group) == MOST_DELETIONS:
-                group = open_groups[step.app] = []
-                groups.append(group)
-                rows[step.app] = 0
-            group.append(step)
-            rows[step.app] += left
-        return groups
+        waiting = list(steps)
+        while waiting:
+            first, *others = waiting
+            group, waiting = [first], []
+            room = self.paces[first.app].rows - _left(first)
+            for step in others:
+                joins = step.app == first.app and _left(step) <= room
+                if joins and len(group) < MOST_DELETIONS and not self._are_midway(first, step):
+                    group.append(step)
+                    room -= _left(step)
+                else:
+                    waiting.append(step)
+            yield group
+
+    def _are_midway(self, *steps: DueStep) -> bool:
+        """Whether any of them has to go on from where its last chunk ended."""
+        return any((step.app, step.user_id) in self.positions for step in steps)
 
     def _try(self, held: Holdings, group: Sequence[DueStep]) -> bool:
         """Give the group its turn. False, and said of the step, if that failed.
@@ -174,6 +174,11 @@ class Look:
         if alone and not chunk.finished:
             self.positions[alone] = chunk.end
         return chunk
+
+
+def _left(step: DueStep) -> int:
+    """How many rows; none known of as long as they are not counted."""
+    return 0 if step.total is None else step.total - step.deleted
 
 
 def _entomb_and_count(held: Holdings, steps: Sequence[DueStep]) -> list[DueStep]:
