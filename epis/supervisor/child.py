@@ -32,13 +32,11 @@ class Backoff:
     """Seconds to wait before the next start: short at first, doubled with each early death."""
 
     def __init__(self) -> None:
-        self._early_deaths = 0
+        self._next = FIRST_PAUSE
 
     def after_a_life_of(self, seconds: float) -> float:
-        if seconds >= SETTLED_AFTER:
-            self._early_deaths = 0
-        pause: float = min(FIRST_PAUSE * 2**self._early_deaths, LONGEST_PAUSE)
-        self._early_deaths += 1
+        pause = FIRST_PAUSE if seconds >= SETTLED_AFTER else self._next
+        self._next = min(2 * pause, LONGEST_PAUSE)
         return pause
 
 
