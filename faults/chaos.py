@@ -136,12 +136,16 @@ class Chaos:
         self.wait(lambda: self._load.has_ended, PATIENCE_SECONDS + REQUEST_SECONDS)
         if not self._load.has_ended:
             self._load.complaints.append("clients were still under way when they were given up")
-        flush = Flush()
-        flush.begin(self._epis)
+        if not self.wait(self._has_emptied_broker, PATIENCE_SECONDS):
+            self._load.complaints.append("the broker was not to be emptied at the end")
         killed_of(twins)
         last.kill(frozen, family)
-        last.hit = flush.hit
         self._note(last, began, alone=True)
+
+    def _has_emptied_broker(self) -> bool:
+        flush = Flush()
+        flush.begin(self._epis)
+        return flush.hit
 
     def _note(self, fault: Fault, began: float, *, alone: bool) -> Struck:
         struck = Struck(

@@ -1,6 +1,7 @@
 """One round: epis is started, loaded, broken, left in peace, and judged."""
 
 import random
+import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -123,9 +124,7 @@ def _judge(played: Round, epis: Instance, load: Load) -> None:
     played.found["recovery"] = late_recoveries(played.struck)
     played.found["clients"] = list(load.complaints)
     for command in COMMANDS:
-        ran = epis.manage(*command)
-        name = f"manage.py {' '.join(command)}"
-        played.found[name] = (ran.stdout + ran.stderr).splitlines() if ran.returncode else []
+        played.found[f"manage.py {' '.join(command)}"] = complaints_of(epis.manage(*command))
     played.control = judge_control(exchanges, epis.databases)
     played.counts = {
         "requests": len(exchanges),
@@ -136,6 +135,13 @@ def _judge(played: Round, epis: Instance, load: Load) -> None:
         "deletions done": sum(each.state == "done" for each in at_rest.deletions),
         "deletions cancelled": sum(each.state == "cancelled" for each in at_rest.deletions),
     }
+
+
+def complaints_of(ran: "subprocess.CompletedProcess[str]") -> list[str]:
+    """What a command has found; also where it did not get to say so."""
+    if ran.returncode == 0:
+        return []
+    return (ran.stdout + ran.stderr).splitlines() or [f"ended with {ran.returncode}"]
 
 
 def late_recoveries(struck: Sequence[Struck]) -> list[str]:

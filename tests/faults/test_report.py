@@ -1,6 +1,7 @@
 """What is told of a run, made from figures alone."""
 
 import json
+import subprocess
 import xml.etree.ElementTree as ET
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from faults.history import read
 from faults.judges import judge
 from faults.plan import Plan
 from faults.report import summary_of, tables_of, write, write_round
-from faults.rounds import SECONDS_TO_RECOVER, Round, late_recoveries
+from faults.rounds import SECONDS_TO_RECOVER, Round, complaints_of, late_recoveries
 from tests.faults.worlds import LEAVER, departure, increment, unanswered
 
 COUNTS = {"requests": 2, "increments applied": 1, "deletions done": 0}
@@ -70,6 +71,18 @@ class TestRecovery:
 
     def test_is_not_asked_for_where_nobody_looked(self) -> None:
         assert not late_recoveries([Struck("the last bells lost", 1, 1, 1, alone=True)])
+
+
+class TestComplaints:
+    @pytest.mark.parametrize(
+        ("code", "said", "found"), [(0, "fine", 0), (1, "a\nb", 2), (-9, "", 1)]
+    )
+    def test_of_a_command_are_heard_also_where_it_was_killed(
+        self, code: int, said: str, found: int
+    ) -> None:
+        ran = subprocess.CompletedProcess(["audit"], code, said, "")
+
+        assert len(complaints_of(ran)) == found
 
 
 class TestSummary:
