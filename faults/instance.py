@@ -16,6 +16,7 @@ import psutil
 import psycopg
 
 from epis.embedded.ground import processes_in
+from epis.embedded.postgres import Postgres
 from epis.processes import has_ended, signal_group
 from epis.supervisor.leftovers import end_leftovers
 from faults.clock import Clock
@@ -213,8 +214,24 @@ class Instance(Installation):
         for name in ("valkey", "postgres"):
             for process in processes_in(self.locations.servers / name, name):
                 process.kill()
-        self.disk.unmount()
-        self.remove()
+        try:
+            self._clear_shared_memory()
+        finally:
+            self.disk.unmount()
+            self.remove()
+
+    def _clear_shared_memory(self) -> None:
+        """A PostgreSQL that was killed has left some, outside of the folder.
+
+        The next one clears it when it starts, so there has to be one more.
+        """
+        if not (self.locations.servers / "postgres" / "postmaster.pid").exists():
+            return
+        server = Postgres(self.locations, ())
+        process = server.prepare().start()
+        self.wait_until("PostgreSQL, to end in order", server.is_ready)
+        process.send_signal(signal.SIGINT)
+        process.wait(STOP_SECONDS)
 
     def _wake_all(self) -> None:
         """What is frozen could not end."""
