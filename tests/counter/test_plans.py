@@ -8,6 +8,7 @@ from django.db import connections
 
 from apps.counter import public as counter
 from apps.counter.accepting import accept_increments
+from apps.counter.models import Pending
 from apps.users.models import User
 from kit.directory import Viewer
 from tests.counter.interleaving import rewritten
@@ -85,6 +86,18 @@ def backlog(ada: User, tally: UUID) -> Iterator[None]:
     execute("ALTER TABLE counter_pending RESET (autovacuum_enabled)")
 
 
+@pytest.fixture
+def younger_index_of_ids() -> None:
+    """Of two indexes that look equally good the planner takes the younger, by chance the worse.
+
+    Which one that is depends on what other tests have made anew.
+    """
+    [ids] = [each for each in Pending._meta.constraints if each.name == "counter_pending_id"]
+    with connections["counter"].schema_editor() as editor:
+        editor.remove_constraint(Pending, ids)
+        editor.add_constraint(Pending, ids)
+
+
 class TestAccepting:
     @pytest.mark.usefixtures("backlog")
     def test_reads_what_is_asked_for_and_no_more(self, ada: User, tally: UUID) -> None:
@@ -93,7 +106,7 @@ class TestAccepting:
 
         assert max(read) < 20 * ASKED
 
-    @pytest.mark.usefixtures("backlog")
+    @pytest.mark.usefixtures("younger_index_of_ids", "backlog")
     @pytest.mark.parametrize(
         ("choice", "instead"),
         [
