@@ -47,10 +47,7 @@ def take_out_fence() -> None:
 def take_out_keys(databases: Databases) -> None:
     """An increment is put into the inbox whether its key is known or not."""
     database = databases["counter"]
-    database.execute(
-        "DROP INDEX counter_pending_key_once;"
-        "ALTER TABLE counter_entry DROP CONSTRAINT counter_key_once"
-    )
+    database.execute("DROP INDEX counter_pending_key_once, counter_key_once")
     row = database.execute("SELECT pg_get_functiondef('counter_accept'::regproc)").fetchone()
     definition = without(row[0] if row else "", "ON CONFLICT (counter_id, key) DO NOTHING")
     compared = "WHERE (nearest.counter_id, nearest.key) = (put.counter_id, put.key)"

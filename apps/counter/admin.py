@@ -6,6 +6,7 @@ of the inbox, what was set aside may be tried again.
 """
 
 from typing import Any
+from uuid import UUID
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
@@ -23,7 +24,7 @@ from apps.counter.operations import (
     delete_counter,
     retry_set_aside,
 )
-from apps.counter.queries import in_state, with_pending
+from apps.counter.queries import in_state, with_key, with_pending
 from kit.admin import ByOperations, OwnerAdmin, ReadOnly, operator
 
 
@@ -138,7 +139,12 @@ class OfCounter(ReadOnly):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        return (queryset.filter(key=search_term) if search_term else queryset), False
+        of_counter = request.GET.get("counter__id__exact")
+        if not search_term:
+            return queryset, False
+        if of_counter:
+            return with_key(queryset, UUID(of_counter), search_term), False
+        return queryset.filter(key=search_term), False
 
     @admin.display(description="counter")
     def counter_link(self, increment: Increment | Pending) -> str:

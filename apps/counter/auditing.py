@@ -19,7 +19,7 @@ from django.utils import timezone
 
 from apps.counter.consumer import LARGEST, LOCK, SMALLEST
 from apps.counter.lanes import CONSUMER_LOCK, slot_of
-from apps.counter.models import Counter, Entry, Pending
+from apps.counter.models import Counter, Entry, Pending, key_digest
 from kit.transactions import durable
 
 ALIAS = "counter"
@@ -173,7 +173,9 @@ def find_strays() -> Iterator[Stray]:
 
 
 def find_doubled() -> Iterator[Doubled]:
-    settled = Entry.objects.filter(counter=OuterRef("counter"), key=OuterRef("key"))
+    settled = Entry.objects.alias(digest=key_digest("counter", "key")).filter(
+        digest=key_digest(OuterRef("counter"), OuterRef("key"))
+    )
     doubled = Pending.objects.filter(Exists(settled)).order_by("position")
     return (Doubled(*row) for row in doubled.values_list("counter_id", "key").iterator())
 

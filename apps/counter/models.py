@@ -6,6 +6,7 @@ the consumer moves it in one transaction. `Increment` shows both as one.
 """
 
 from datetime import datetime
+from typing import Any
 
 from django.db import models
 from django.db.models import Q
@@ -145,6 +146,13 @@ class Watch(models.Model):
         return f"slot {self.slot} until {self.until}"
 
 
+def key_digest(counter: Any, key: Any) -> models.Func:
+    """What the ledger knows a key of a counter by: half as long, for there are many."""
+    return models.Func(
+        counter, key, function="counter_key_digest", output_field=models.BinaryField()
+    )
+
+
 class Entry(Accepted):
     """The ledger: settled, written once and never changed.
 
@@ -159,7 +167,7 @@ class Entry(Accepted):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["counter", "key"], name="counter_key_once"),
+            models.UniqueConstraint(key_digest("counter", "key"), name="counter_key_once"),
         ]
         indexes = [
             models.Index(

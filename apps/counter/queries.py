@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from django.db import connections
@@ -16,6 +17,7 @@ from django.db.models import (
     QuerySet,
     Subquery,
     Sum,
+    UUIDField,
     Value,
 )
 from django.db.models.functions import Coalesce
@@ -23,7 +25,7 @@ from django.utils import timezone
 
 from apps.counter.errors import CounterNotFound, CounterNotYours, IncrementNotFound, NotYet
 from apps.counter.lanes import CONSUMER_LOCK, slot_of
-from apps.counter.models import Counter, Increment, Owner, Pending
+from apps.counter.models import Counter, Increment, Owner, Pending, key_digest
 from kit.directory import Viewer
 from kit.transactions import durable
 
@@ -186,6 +188,14 @@ def list_increments(counter_id: UUID, viewer: Viewer) -> QuerySet[Increment]:
     """The counter's ledger. Raises CounterNotFound."""
     _demand_visible(counter_id, viewer)
     return Increment.objects.filter(counter=counter_id)
+
+
+def with_key(increments: QuerySet[Any], counter_id: UUID, key: str) -> QuerySet[Any]:
+    """The one of this counter's increments that has this key, if there is one."""
+    digest = key_digest(Value(counter_id, UUIDField()), Value(key))
+    theirs = increments.alias(digest=key_digest("counter_id", "key"))
+    found: QuerySet[Any] = theirs.filter(counter=counter_id, key=key, digest=digest)
+    return found
 
 
 def in_state(state: str) -> Q:

@@ -1,4 +1,4 @@
-"""Migration 0002: what was counted before it is counted after it, and keys keep their promise."""
+"""Migrations: what was counted before it is counted after it, and keys keep their promise."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.django_db(databases=["counter"], transaction=True)
 BEGINNING = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-NOW = "0003_accept"  # what the models and the code are made for
+NOW = "0004_key_digest"  # what the models and the code are made for
 
 
 def migrate(name: str) -> StateApps:

@@ -1,0 +1,91 @@
+"""The ledger finds a key by its digest: the right one, and without a look at the others."""
+
+from collections.abc import Callable, Iterable
+from datetime import timedelta
+from hashlib import sha256
+from uuid import UUID
+
+import pytest
+from django.db import connections
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+from rest_framework.test import APIClient
+
+from apps.counter import public as counter
+from apps.counter.auditing import find_doubled
+from apps.counter.models import LONGEST_KEY, Pending
+from apps.counter.queries import find_increments
+from apps.users.models import User
+from kit.ids import new_id
+from tests.counter.reading import fill_ledger, rows_read
+
+pytestmark = pytest.mark.django_db(databases=["default", "counter"], transaction=True)
+
+KEYS = ["k", "\\", "\\\\", "\\x41", "a\\101", "'quoted'", "%s", "~" * LONGEST_KEY, "미역국"]
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_is_the_same_everywhere(key: str) -> None:
+    counter_id = new_id()
+    with connections["counter"].cursor() as cursor:
+        cursor.execute("SELECT counter_key_digest(%s, %s)", [counter_id, key])
+        [digest] = cursor.fetchone()
+
+    assert bytes(digest) == sha256(counter_id.bytes + key.encode()).digest()[:15]
+
+
+@pytest.mark.parametrize("key", [key for key in KEYS if key.isascii()])
+def test_finds_each_key_in_inbox_and_ledger(
+    api: APIClient, ada: User, tally: UUID, key: str
+) -> None:
+    other = counter.open_counter(owner_id=ada.id, name="other")
+    for each in (tally, other):
+        counter.increment(counter_id=each, owner_id=ada.id, key=key)
+    increments = f"/api/counters/{tally}/increments/"
+
+    pending = api.get(increments, {"key": key}).json()["results"]
+    counter.apply_pending_increments()
+    applied = api.get(increments, {"key": key}).json()["results"]
+    again = api.post(increments, {"key": key})
+
+    assert [receipt["key"] for receipt in pending] == [key]
+    assert [receipt["id"] for receipt in pending] == [receipt["id"] for receipt in applied]
+    assert (again.status_code, again.json()["id"]) == (200, applied[0]["id"])
+
+
+class TestLongLedger:
+    """Of 20,000 entries, statistics and all."""
+
+    @pytest.fixture(autouse=True)
+    def long(self, tally: UUID) -> None:
+        fill_ledger(tally, timezone.now(), {timedelta(0): 20_000})
+
+    @pytest.fixture
+    def doubled(self, tally: UUID) -> None:
+        Pending.objects.create(counter_id=tally, key="key-17", amount=1, slot=0)
+
+    def test_is_not_walked_over_for_a_key(self, api: APIClient, tally: UUID) -> None:
+        increments = f"/api/counters/{tally}/increments/"
+
+        read = self.rows_read(lambda: api.get(increments, {"key": "key-17"}).json()["results"])
+
+        assert read == 1
+
+    @pytest.mark.usefixtures("doubled")
+    def test_is_not_walked_over_by_an_audit(self, tally: UUID) -> None:
+        read = self.rows_read(find_doubled)
+
+        assert [(each.counter_id, each.key) for each in find_doubled()] == [(tally, "key-17")]
+        assert read <= 2
+
+    def test_gives_one_of_many_keys(self, tally: UUID) -> None:
+        keys = ["key-1", "key-19999", "key-20000", "key-20001"]
+
+        found = find_increments([(tally, key) for key in keys])
+
+        assert {each.key for each in found} == {"key-1", "key-19999", "key-20000"}
+
+    def rows_read(self, find: Callable[[], Iterable[object]]) -> int:
+        with CaptureQueriesContext(connections["counter"]) as captured:
+            assert len(list(find())) == 1
+        return rows_read(each for each in captured.captured_queries if "digest" in each["sql"])
