@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from django.core.management import BaseCommand, CommandError
-from django.db import DatabaseError
+from django.db import DatabaseError, connections
 
 from apps.counter.accepting import Receipt, accept_increment
 from apps.counter.api.serializers import receipt_of
@@ -30,9 +30,10 @@ class Command(BaseCommand):
 
     help = (
         "Add to a counter and print the receipt. With --key it can be run again, and counts "
-        "once. Exits with 1 if the increment was refused or the counter is unknown, with 3 if it "
-        "was accepted but not applied within --wait, and with 4 if it is not known whether it "
-        "was accepted: the message then names the key to run it again with."
+        "once. Exits with 1 if nothing was accepted: the increment was refused, the counter is "
+        "unknown, or the database does not answer. With 3 if it was accepted but not applied "
+        "within --wait, and with 4 if it is not known whether it was accepted: the message then "
+        "names the key to run it again with."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -50,6 +51,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         staff = Viewer(user_id=new_id(), is_staff=True)
         key = str(new_id()) if options["key"] is None else options["key"]
+        connections["counter"].ensure_connection()  # nothing is accepted if that fails
         try:
             counter_id = _counter_named(options["counter"])
             receipt: Receipt | Increment = accept_increment(
