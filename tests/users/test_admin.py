@@ -254,6 +254,21 @@ class TestSuperuser:
         assert signed_in.status_code == 302
         assert browser.get("/admin/").status_code == 200
 
+    @pytest.mark.parametrize("said", [{}, {"email": ""}, {"email": "boss@example.com"}])
+    def test_needs_no_address_of_mail(self, said: dict[str, str]) -> None:
+        call_command("createsuperuser", interactive=False, username="boss", verbosity=0, **said)
+
+        assert User.objects.get(username="boss").email == said.get("email", "")
+
+    def test_has_the_address_that_the_environment_names(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("DJANGO_SUPERUSER_EMAIL", "boss@example.com")
+
+        call_command("createsuperuser", interactive=False, username="boss", verbosity=0)
+
+        assert User.objects.get(username="boss").email == "boss@example.com"
+
 
 class TestToken:
     def test_is_revoked(self, browser: Client) -> None:
