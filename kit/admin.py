@@ -14,6 +14,8 @@ from kit.directory import Viewer
 from kit.errors import Refusal
 from kit.models import Owner
 
+LONGEST_SEARCH = 255  # characters, as of an increment's key
+
 
 class FirstRows(Paginator):
     """Counts no further than anybody turns pages: a whole table is too long to be counted."""
@@ -27,7 +29,23 @@ class FirstRows(Paginator):
         return self.object_list[: self.LIMIT].count()
 
 
-class ReadOnly(admin.ModelAdmin):
+class Searched(admin.ModelAdmin):
+    """Rows that are searched for no more than there may be.
+
+    Each word is a condition for each field, and some thousand words took a thread for minutes.
+    """
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        if len(search_term) > LONGEST_SEARCH:
+            told = f"A search has at most {LONGEST_SEARCH} characters."
+            self.message_user(request, told, messages.ERROR)
+            return queryset.none(), False
+        return super().get_search_results(request, queryset, search_term)
+
+
+class ReadOnly(Searched):
     """Rows to be looked at only: a hand edit would break a guarantee."""
 
     show_full_result_count = False
@@ -43,7 +61,7 @@ class ReadOnly(admin.ModelAdmin):
         return False
 
 
-class ByOperations(admin.ModelAdmin):
+class ByOperations(Searched):
     """Rows that are changed and deleted by their app's operations, as over HTTP.
 
     Django's own views wrap what they do in a transaction; an operation opens one itself.

@@ -108,7 +108,7 @@ class TodoAdmin(ByOperations):
         self, request: HttpRequest, queryset: QuerySet[Todo], search_term: str
     ) -> tuple[QuerySet[Todo], bool]:
         by_owner, repeats = super().get_search_results(request, queryset, search_term)
-        if not search_term.strip():
+        if by_owner.query.is_empty() or not search_term.strip():
             return by_owner, repeats
         owners = Owner.objects.filter(username__icontains=search_term.strip()).values("id")
         return queryset.filter(Q(id__in=mentioning(search_term)) | Q(owner__in=owners)), False

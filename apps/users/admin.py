@@ -36,7 +36,7 @@ from apps.users.operations.deletions import (
 )
 from apps.users.operations.passwords import set_password
 from apps.users.operations.signing_in import count_own_try, end_session, revoke_token
-from kit.admin import ReadOnly
+from kit.admin import ReadOnly, Searched
 from kit.errors import Refusal
 from kit.holdings import registered
 from kit.transactions import after_commit
@@ -122,7 +122,7 @@ class AboutUser(ReadOnly):
 
 
 @admin.register(User)
-class UserAdmin(DjangoUserAdmin):
+class UserAdmin(Searched, DjangoUserAdmin):
     change_password_form = PasswordForm
     ordering = ["-id"]
     list_display = ["username", "email", "is_active", "is_staff", "closed_at", "created_at"]
@@ -214,7 +214,7 @@ admin.site.unregister(Group)
 
 
 @admin.register(Group)
-class GroupAdmin(DjangoGroupAdmin):
+class GroupAdmin(Searched, DjangoGroupAdmin):
     """For superusers only: whoever changes a group that is theirs may do anything."""
 
     def has_module_permission(self, request: HttpRequest) -> bool:
