@@ -92,11 +92,21 @@ class TestRegister:
         assert register("ada").status_code == 201
         assert register("ADA").status_code == 201
 
-    @pytest.mark.parametrize("password", ["short", "12345678901", "password1", "adalovelace"])
+    @pytest.mark.parametrize(
+        "password",
+        [
+            *("short", "12345678901", "password1", "adalovelace"),
+            *("episepis", "Epis2026", "my-epis!", "1epis2epis3"),
+        ],
+    )
     def test_refuses_a_weak_password(self, password: str) -> None:
         response = register("adalovelace", password)
 
         assert fields(response) == [("password", "invalid")]
+
+    @pytest.mark.parametrize("password", ["many episodes", "EPIS is a name"])
+    def test_takes_one_with_more_in_it_than_the_name_of_the_service(self, password: str) -> None:
+        assert register("adalovelace", password).status_code == 201
 
     def test_takes_no_notice_of_an_old_token(self) -> None:
         response = anonymous().post(
