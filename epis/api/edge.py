@@ -5,10 +5,17 @@ Whoever prefers HTML gets a small page, everyone else a problem, as with the vie
 
 import sys
 from collections.abc import Callable
+from functools import partial
 from http import HTTPStatus
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import (
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBase,
+    HttpResponsePermanentRedirect,
+)
+from django.middleware.common import CommonMiddleware
 from django.template.loader import render_to_string
 
 from epis.api import CROWDED, CUT_OFF
@@ -17,6 +24,18 @@ from kit.errors import Refusal
 
 ENDED_EARLY = "The body ended before it was complete."
 BUSY = "Too many bodies are on their way. Try again."
+API = "/api/"
+IN_THE_CLEAR = (
+    "The API is served over HTTPS only. What was sent with this request was sent in the clear."
+)
+AS_IT_IS = "identity"
+# Not taken for a form that says nothing, of which a compressed one has the looks.
+ENCODED = Problem(
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    "unsupported_media_type",
+    "A body is taken as it is, not compressed.",
+    headers={"Accept-Encoding": AS_IT_IS},
+)
 PAGE_TYPE = "text/html; charset=utf-8"
 # What a page may load and do: what comes from here, and nothing that is written into it.
 PAGE = {
@@ -31,7 +50,8 @@ NO_PAGE = {"Content-Security-Policy": "default-src 'none'; frame-ancestors 'none
 
 
 class Edge:
-    """Middleware: turns away bodies too large or cut off, and gives every error a body.
+    """Middleware: turns away what came in the clear, and bodies too large, cut off or compressed;
+    and gives every error a body.
 
     It also says what a browser may do with an answer, and that nobody is to keep it: what is
     told here is somebody's. With an ETag it may be kept by whoever got it, and asked for again.
@@ -55,10 +75,18 @@ class Edge:
         return response
 
     def answer(self, request: HttpRequest) -> HttpResponseBase:
+        if (
+            settings.SECURE_SSL_REDIRECT
+            and request.path.startswith(API)
+            and not request.is_secure()
+        ):
+            return tell(request, Problem(HTTPStatus.FORBIDDEN, "https_required", IN_THE_CLEAR))
         length = request.META.get("CONTENT_LENGTH") or "0"
         most = settings.LARGE_BODIES.get(request.path, settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
         if length.isdecimal() and int(length) > most:
             return tell(request, Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE))
+        if length != "0" and request.META.get("HTTP_CONTENT_ENCODING", AS_IT_IS) != AS_IT_IS:
+            return tell(request, ENCODED)
         if request.META.get(CROWDED):
             wait = {"Retry-After": str(RETRY_AFTER_SECONDS)}
             return tell(request, Problem(HTTPStatus.SERVICE_UNAVAILABLE, detail=BUSY, headers=wait))
@@ -74,6 +102,15 @@ class Edge:
         """What an app refuses in a view that is not DRF's, such as the admin's sign-in."""
         problem = problem_of(exception) if isinstance(exception, Refusal) else None
         return tell(request, problem) if problem else None
+
+
+class Slashes(CommonMiddleware):
+    """Django's way to the address with its slash, on which nothing that is sent gets lost.
+
+    Behind a 301 a POST becomes a GET, which is answered well and has made nothing.
+    """
+
+    response_redirect_class = partial(HttpResponsePermanentRedirect, preserve_request=True)  # type: ignore[assignment]
 
 
 def refused(request: HttpRequest, exception: Exception) -> HttpResponse:

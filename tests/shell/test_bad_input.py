@@ -1,5 +1,6 @@
 """Bad requests to every route: each is refused by a problem, and nothing is done."""
 
+import gzip
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -241,6 +242,33 @@ class TestBadRequest:
         refused(client.generic("POST", path, b"{}", content_type=media_type), 415)
 
         assert rows() == before
+
+    @pytest.mark.parametrize("kind", ["application/json", "application/x-www-form-urlencoded"])
+    @pytest.mark.parametrize("coding", ["gzip", "br", "identity, gzip", "x"])
+    def test_is_refused_where_its_body_is_compressed(
+        self, client: Client, where: dict[str, Any], kind: str, coding: str
+    ) -> None:
+        path = "/api/counters/{counter}/increments/".format(**where)
+        before = rows()
+
+        response = client.generic(
+            "POST",
+            path,
+            gzip.compress(b"amount=1000"),
+            content_type=kind,
+            headers={"Content-Encoding": coding},
+        )
+
+        refused(response, 415)
+        assert response["Accept-Encoding"] == "identity"
+        assert rows() == before
+
+    @pytest.mark.parametrize("method", ["POST", "GET"])
+    def test_is_led_to_the_address_with_its_slash_as_it_is(
+        self, client: Client, where: dict[str, Any], method: str
+    ) -> None:
+        led = client.generic(method, "/api/todos?x=1")
+        assert (led.status_code, led["Location"]) == (308, "/api/todos/?x=1")
 
     @pytest.mark.parametrize("path", ["/api/todos/", "/api/users/", "/api/counters/"])
     def test_is_refused_where_nothing_that_is_accepted_is_made(

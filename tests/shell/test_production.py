@@ -17,7 +17,9 @@ def told(response):
                for name, kept in response.cookies.items()}
     return [response.status_code, dict(response.headers), cookies]
 print(json.dumps({
-    "plain": told(client.get("/api/")),
+    "plain": told(client.get("/")),
+    "plain_api": told(client.get("/api/users/me/", headers={"Authorization": "Bearer x"})),
+    "plain_health": told(client.get("/health/live")),
     "secure": told(client.get("/api/auth/login/", headers={"X-Forwarded-Proto": "https"})),
     "elsewhere": told(client.get("/api/", headers={"Host": "evil.example"}, secure=True)),
 }))
@@ -42,7 +44,18 @@ class TestProduction:
     def test_leads_to_https(self, answers: Any) -> None:
         status, headers, _ = answers["plain"]
 
-        assert (status, headers["Location"]) == (301, "https://epis.invalid/api/")
+        assert (status, headers["Location"]) == (301, "https://epis.invalid/")
+
+    def test_refuses_the_api_in_the_clear_for_nobody_learns_of_a_redirect(
+        self, answers: Any
+    ) -> None:
+        status, headers, _ = answers["plain_api"]
+
+        assert (status, headers["Content-Type"]) == (403, "application/problem+json")
+        assert "Location" not in headers
+
+    def test_says_how_it_is_to_whoever_asks_from_within(self, answers: Any) -> None:
+        assert answers["plain_health"][0] == 200
 
     def test_tells_browsers_to_come_by_https_for_a_year(self, answers: Any) -> None:
         _, headers, _ = answers["secure"]
