@@ -18,14 +18,16 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.utils.json import strict_constant
 
+DEEPEST = 20  # lists and objects in each other; none of those that mean anything has five
 DECODER = json.JSONDecoder(parse_constant=strict_constant)
 
 
 class BoundedJSONParser(JSONParser):
-    """JSON of characters, in UTF-8 (RFC 8259), nested no deeper than Python's own recursion goes.
+    """JSON of characters, in UTF-8 (RFC 8259), nested no deeper than `DEEPEST`.
 
-    DRF catches what is not JSON, but not the RecursionError of a body of "[[[[…", nor
-    the half of a character that "\\ud800" is: an answer that repeats it cannot be encoded.
+    DRF catches what is not JSON, but not the RecursionError of a body of "[[[[…", nor of the page
+    that shows one which is not quite as deep; nor the half of a character that "\\ud800" is: an
+    answer that repeats it cannot be encoded.
     """
 
     def parse(
@@ -44,6 +46,8 @@ def parse(body: bytes) -> Any:
         data = DECODER.decode(text)
         if "\\u" in text:  # only so can it be half a character
             json.dumps(data, ensure_ascii=False).encode()
+        if text.count("[") + text.count("{") > DEEPEST and _is_too_deep(data):
+            raise RecursionError
     except RecursionError:
         raise ParseError("JSON parse error - nested too deeply") from None
     except UnicodeEncodeError:
@@ -51,6 +55,16 @@ def parse(body: bytes) -> Any:
     except ValueError as error:
         raise ParseError(f"JSON parse error - {error}") from None
     return data
+
+
+def _is_too_deep(data: Any) -> bool:
+    """Level by level, for what calls itself goes no deeper than Python does."""
+    level = [data]
+    for _ in range(DEEPEST):
+        lists = [node for node in level if isinstance(node, list)]
+        lists += [list(node.values()) for node in level if isinstance(node, dict)]
+        level = [child for each in lists for child in each]
+    return any(isinstance(node, (list, dict)) for node in level)
 
 
 def data_of(request: Request) -> Any:

@@ -263,6 +263,26 @@ class TestBadRequest:
         assert response["Accept-Encoding"] == "identity"
         assert rows() == before
 
+    @pytest.mark.parametrize(
+        "nested",
+        ["[" * 900 + "]" * 900, '{"a":' * 900 + "1" + "}" * 900],
+        ids=["lists", "objects"],
+    )
+    @pytest.mark.parametrize("accept", ["application/json", "text/html"])
+    def test_is_refused_where_it_is_deeper_than_a_page_can_show(
+        self, client: Client, where: dict[str, Any], nested: str, accept: str
+    ) -> None:
+        response = client.generic(
+            "POST",
+            "/api/todos/",
+            f'{{"title": {nested}}}',
+            content_type="application/json",
+            headers={"Accept": accept},
+        )
+
+        assert response.status_code == 400
+        assert "nested too deeply" in response.text
+
     @pytest.mark.parametrize("method", ["POST", "GET"])
     def test_is_led_to_the_address_with_its_slash_as_it_is(
         self, client: Client, where: dict[str, Any], method: str
