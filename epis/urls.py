@@ -1,8 +1,9 @@
 from django.contrib import admin
 from django.urls import include, path
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+from drf_spectacular.views import SpectacularSwaggerSplitView
 
 from epis.api import health, metrics, root
+from epis.api.description import Schema
 
 admin.site.site_title = admin.site.site_header = "epis"
 admin.site.index_title = "What is in the databases"
@@ -20,7 +21,7 @@ urlpatterns = [
     path("api/", root.Root.as_view(), name="api-root"),
     # Under the name that the browsable API looks for.
     path("api/auth/", include((signing_in, "rest_framework"))),
-    path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("api/schema/", Schema.as_view(), name="schema"),
     path(
         "api/docs/",
         SpectacularSwaggerSplitView.as_view(http_method_names=["get", "head"]),

@@ -5,17 +5,17 @@ HTML, or of an address that the schema leaves out, is not.
 """
 
 import re
-import threading
 from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
 from django.conf import settings
 from django.urls import get_script_prefix
-from drf_spectacular.generators import SchemaGenerator
 from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
+
+from epis.api.description import schema
 
 # Pages, and what is served as something else than JSON.
 NOT_DESCRIBED = {
@@ -24,7 +24,6 @@ NOT_DESCRIBED = {
 CONVERTER = re.compile(r"<(?:\w+:)?(\w+)>")
 PROBLEM = "application/problem+json"
 SCHEMA = "urn:epis"
-_generating = threading.Lock()
 
 
 def complaints(response: Any) -> Iterator[str]:
@@ -73,16 +72,6 @@ def operation_of(request: Any) -> Any:
         raise AssertionError(f"{path} is not in the schema")
     operation = operations.get(request.method.lower())
     return operation or {"responses": {"default": {"$ref": "#/components/responses/Problem"}}}
-
-
-def schema() -> Any:
-    with _generating:  # the generator cannot be used by two threads at once
-        return _schema()
-
-
-@cache
-def _schema() -> Any:
-    return SchemaGenerator().get_schema(request=None, public=True)  # type: ignore[no-untyped-call]
 
 
 def resolved(node: Any) -> Any:

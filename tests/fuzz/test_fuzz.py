@@ -20,7 +20,7 @@ from schemathesis.specs.openapi.checks import negative_data_rejection, use_after
 from apps.counter import public as counter
 from apps.todos import public as todos
 from apps.users.operations.signing_in import issue_token
-from tests.conforming import schema as described
+from epis.api.description import schema as described
 from tests.factories import UserFactory
 from tests.people import EVERYWHERE
 

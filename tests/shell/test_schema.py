@@ -12,8 +12,9 @@ from django.test import RequestFactory
 from django.urls import resolve
 
 from apps.users.api.serializers import UsernameField
+from epis.api.description import schema
 from epis.api.examples import EXAMPLES
-from tests.conforming import complaints, schema, validator_of
+from tests.conforming import complaints, validator_of
 
 COMMITTED = Path(__file__).resolve().parents[2] / "docs" / "openapi.yaml"
 

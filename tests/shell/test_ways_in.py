@@ -8,7 +8,8 @@ from django.db import OperationalError
 from django.test import Client
 
 from apps.users.models import User
-from epis.api import metrics
+from epis.api import description, metrics
+from tests.racing import race
 
 pytestmark = pytest.mark.django_db(databases=["default", "todos", "counter"])
 
@@ -105,6 +106,26 @@ class TestSchema:
         assert schema["components"]["securitySchemes"]["bearer"]["scheme"] == "bearer"
         assert all(operation["responses"]["default"] == problem for operation in operations)
         assert "errors" in schema["components"]["schemas"]["Problem"]["properties"]
+
+    @pytest.mark.parametrize("form", ["", "?format=json"])
+    def test_is_told_to_any_number_at_once(self, form: str) -> None:
+        description._schema.cache_clear()
+        description._written.cache_clear()
+
+        answers = race(*[lambda: Client().get(f"/api/schema/{form}") for _ in range(4)])
+
+        assert {answer.status_code for answer in answers} == {200}
+        assert len({answer.content for answer in answers}) == 1
+
+    @pytest.mark.parametrize("version", ["a%0d%0aX-Y:1", '"', "%ff", "1"])
+    def test_takes_no_word_of_a_clients_into_its_headers(
+        self, client: Client, version: str
+    ) -> None:
+        response = client.get(f"/api/schema/?version={version}")
+
+        assert response.status_code == 200
+        assert response["Content-Disposition"] == 'inline; filename="epis.yaml"'
+        assert response["Content-Type"] == "application/vnd.oai.openapi; charset=utf-8"
 
 
 class TestMetrics:
