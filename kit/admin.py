@@ -32,7 +32,7 @@ class FirstRows(Paginator):
 class Searched(admin.ModelAdmin):
     """Rows that are searched for no more than there may be.
 
-    Each word is a condition for each field, and some thousand words took a thread for minutes.
+    Each word is a condition for each field, and some thousand words took a thread for a minute.
     """
 
     def get_search_results(

@@ -85,7 +85,8 @@ class Edge:
         most = settings.LARGE_BODIES.get(request.path, settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
         if length.isdecimal() and int(length) > most:
             return tell(request, Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE))
-        if length != "0" and request.META.get("HTTP_CONTENT_ENCODING", AS_IT_IS) != AS_IT_IS:
+        coding = request.META.get("HTTP_CONTENT_ENCODING", "").strip().lower()
+        if length != "0" and coding not in ("", AS_IT_IS):
             return tell(request, ENCODED)
         if request.META.get(CROWDED):
             wait = {"Retry-After": str(RETRY_AFTER_SECONDS)}

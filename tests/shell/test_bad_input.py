@@ -283,6 +283,14 @@ class TestBadRequest:
         assert response.status_code == 400
         assert "nested too deeply" in response.text
 
+    @pytest.mark.parametrize("coding", ["", "identity", "Identity "])
+    def test_is_taken_where_its_body_is_as_it_is(
+        self, client: Client, where: dict[str, Any], coding: str
+    ) -> None:
+        response = client.post("/api/todos/", {"title": "x"}, headers={"Content-Encoding": coding})
+
+        assert response.status_code == 201
+
     @pytest.mark.parametrize("method", ["POST", "GET"])
     def test_is_led_to_the_address_with_its_slash_as_it_is(
         self, client: Client, where: dict[str, Any], method: str
