@@ -309,7 +309,7 @@ REST_FRAMEWORK = {
     ],
     "DEFAULT_PARSER_CLASSES": [
         "kit.api.bodies.BoundedJSONParser",
-        "rest_framework.parsers.FormParser",
+        "kit.api.bodies.TrueFormParser",
         "rest_framework.parsers.MultiPartParser",
     ],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "epis.api.negotiation.Negotiation",

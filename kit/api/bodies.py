@@ -1,4 +1,4 @@
-"""Bodies in JSON: read so that none of them is a fault of ours, and written.
+"""Bodies: read so that none of them is a fault of ours, and written.
 
 DRF's own way, by the parser in the settings, serves nearly every view. For one that does next to
 nothing of its own, and that all the time, `data_of` and `answered` leave out what is the same for
@@ -12,7 +12,7 @@ from typing import IO, Any
 from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from rest_framework.exceptions import ParseError
-from rest_framework.parsers import JSONParser
+from rest_framework.parsers import FormParser, JSONParser
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -65,6 +65,24 @@ def _is_too_deep(data: Any) -> bool:
         lists += [list(node.values()) for node in level if isinstance(node, dict)]
         level = [child for each in lists for child in each]
     return any(isinstance(node, (list, dict)) for node in level)
+
+
+class TrueFormParser(FormParser):
+    """A form; not JSON that says it is one, as `curl -d` has it.
+
+    Of that all but its fields would be taken: an increment of 5 would count 1.
+    """
+
+    def parse(
+        self,
+        stream: IO[bytes],
+        media_type: str | None = None,
+        parser_context: Mapping[str, Any] | None = None,
+    ) -> Any:
+        form = super().parse(stream, media_type, parser_context)
+        if any(name.lstrip().startswith(("{", "[")) for name in form):
+            raise ParseError("This is JSON, sent as a form. Say Content-Type: application/json.")
+        return form
 
 
 def data_of(request: Request) -> Any:

@@ -263,6 +263,18 @@ class TestBadRequest:
         assert response["Accept-Encoding"] == "identity"
         assert rows() == before
 
+    @pytest.mark.parametrize("body", ['{"amount": 5}', ' [{"amount": 5}]', '{"key": "a=b&c"}'])
+    def test_is_refused_where_it_is_json_that_is_sent_as_a_form(
+        self, client: Client, where: dict[str, Any], body: str
+    ) -> None:
+        path = "/api/counters/{counter}/increments/".format(**where)
+        before = rows()
+
+        sent = client.generic("POST", path, body, content_type="application/x-www-form-urlencoded")
+
+        assert "application/json" in refused(sent, 400)["detail"]
+        assert rows() == before
+
     @pytest.mark.parametrize(
         "nested",
         ["[" * 900 + "]" * 900, '{"a":' * 900 + "1" + "}" * 900],
