@@ -29,6 +29,19 @@ anything = st.recursive(
     max_leaves=8,
 )
 
+FIELDS: dict[str, Any] = {
+    "title": texts,
+    "content": texts,
+    "category": texts,
+    "tags": st.lists(texts, max_size=3),
+    "due_at": st.sampled_from(["2031-05-01T08:30:00Z", "soon", ""]),
+    "completed": st.booleans(),
+    "visibility": st.sampled_from(["private", "public", "secret"]),
+}
+bodies = st.fixed_dictionaries(
+    {}, optional={name: some | some | some | anything for name, some in FIELDS.items()}
+)
+
 
 def is_taken(text: str) -> bool:
     return "\0" not in text and not any("\ud800" <= each <= "\udfff" for each in text)
@@ -85,6 +98,18 @@ class TestBody:
     @given(body=anything)
     def test_is_created_or_refused(self, ada: Client, body: Any) -> None:
         assert raw(ada, "POST", TODOS, body).status_code in (201, 400)
+
+    @few
+    @given(body=bodies)
+    def test_is_taken_alone_as_in_a_bulk(self, ada: Client, body: dict[str, Any]) -> None:
+        alone = raw(ada, "POST", TODOS, body)
+        in_bulk = raw(ada, "POST", f"{TODOS}bulk/", {"create": [body]})
+
+        assert (alone.status_code, in_bulk.status_code) in [(201, 200), (400, 400)]
+        if alone.status_code == 201:
+            (other,) = in_bulk.json()["results"]
+            todo = alone.json()
+            assert {name: todo[name] for name in FIELDS} == {name: other[name] for name in FIELDS}
 
     @few
     @given(value=anything, name=st.sampled_from(["title", "tags", "due_at", "completed"]))

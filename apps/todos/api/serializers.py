@@ -121,16 +121,25 @@ class TodoSerializer(serializers.ModelSerializer[Todo]):
         return represent(instance)
 
 
-def fields_of_new(data: Any) -> dict[str, Any]:
-    """What somebody wants to create, as JSON had it. Raises ValidationError.
+FIELDS = {
+    name: field
+    for name, field in TodoSerializer(data={}).fields.items()  # one may ask if it was given a form
+    if not field.read_only
+}
 
-    By one serializer for all, which it does not change: to make one takes ten times as long.
+
+def fields_of_new(data: Any) -> dict[str, Any] | None:
+    """What somebody wants to create, as JSON had it; None if there is anything wrong with it.
+
+    By the serializer's fields, but only those that were given: it asks all of them what to do
+    about nothing, which takes as long again.
     """
-    fields: dict[str, Any] = NEW.run_validation(data)
-    return fields
-
-
-NEW = TodoSerializer(data={})  # a field may ask whether it was given a form
+    if type(data) is not dict or "title" not in data:  # nor a form, which is a dict of its own
+        return None
+    try:
+        return {name: FIELDS[name].run_validation(data[name]) for name in data if name in FIELDS}
+    except serializers.ValidationError:
+        return None
 
 
 class TodoReplacementSerializer(TodoSerializer):

@@ -1,7 +1,6 @@
 """Todos over HTTP: translates, then makes one call inward."""
 
 from collections.abc import Mapping
-from contextlib import suppress
 from functools import cache, partial
 from types import MappingProxyType
 from typing import Any
@@ -16,12 +15,10 @@ from drf_spectacular.utils import (
     extend_schema,
 )
 from rest_framework import status
-from rest_framework.exceptions import ValidationError
 from rest_framework.permissions import SAFE_METHODS, BasePermission, IsAuthenticated
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.utils.html import is_html_input
 from rest_framework.views import APIView
 from rest_framework.viewsets import GenericViewSet
 
@@ -191,13 +188,11 @@ class TodoViewSet(TellsWhatIsCurrent, GenericViewSet[Todo]):
         return self._shown(restore_todo(todo_id=id, viewer=viewer_of(request), version=version))
 
     def _fields_of_new(self, data: Any) -> dict[str, Any]:
-        if not is_html_input(data):
-            with suppress(ValidationError):
-                return fields_of_new(data)
-        # A form, or what is refused, which a page's form tells at each field.
-        serializer = self.get_serializer(data=data)
-        serializer.is_valid(raise_exception=True)
-        fields: dict[str, Any] = serializer.validated_data
+        fields = fields_of_new(data)
+        if fields is None:  # a form, or what is refused, which a page's form tells at each field
+            serializer = self.get_serializer(data=data)
+            serializer.is_valid(raise_exception=True)
+            fields = dict(serializer.validated_data)
         return fields
 
     def _change(self, request: Request, *, partial: bool) -> HttpResponseBase:
