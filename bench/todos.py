@@ -76,14 +76,16 @@ AND (title ILIKE '%%' || %(search)s || '%%' OR content ILIKE '%%' || %(search)s 
 ORDER BY 1 DESC LIMIT 51
 """
 ONE = f"{FROM} AND ({OWN} OR visibility = 'public') AND todo.id = %(id)s"
-TURN = """
-UPDATE todos_owner SET position = position + 1 WHERE id = %(me)s AND tombstoned_at IS NULL
-RETURNING username, position
-"""
 CREATE = """
+WITH turn AS (
+    UPDATE todos_owner SET position = position + 1 WHERE id = %(me)s AND tombstoned_at IS NULL
+    RETURNING username, position
+)
 INSERT INTO todos_todo (id, owner_id, title, content, category, tags, visibility, created_at,
                         updated_at, version, position)
-VALUES (uuidv7(), %(me)s, 'one more', '', '', '{soon}', 'private', now(), now(), 1, %(position)s)
+SELECT uuidv7(), %(me)s, %(title)s, '', '', %(tags)s, 'private', now(), now(), 1, position
+FROM turn
+RETURNING position, (SELECT username FROM turn)
 """
 
 

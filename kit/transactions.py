@@ -1,14 +1,15 @@
-"""The two ways in which an app touches a transaction.
+"""The ways in which an app touches a transaction.
 
-Every write happens inside `durable(alias)` and every consequence of it is announced
-with `after_commit(alias, …)`. Both demand the database by name: Django's own
-`transaction.on_commit` without `using=` fires at once when the open transaction is
-in another database, and stays fired after a rollback.
+Every write happens inside `durable(alias)`, or is the one statement of `at_once(alias)`,
+and every consequence of it is announced with `after_commit(alias, …)`. All demand the
+database by name: Django's own `transaction.on_commit` without `using=` fires at once when
+the open transaction is in another database, and stays fired after a rollback.
 """
 
 from collections.abc import Callable
 
-from django.db import transaction
+from django.db import connections, transaction
+from django.db.backends.utils import CursorWrapper
 from django.db.transaction import Atomic
 
 
@@ -19,6 +20,18 @@ def durable(using: str) -> Atomic:
     still roll it back has not happened.
     """
     return transaction.atomic(using=using, durable=True)
+
+
+def at_once(using: str) -> CursorWrapper:
+    """A cursor for one statement that is a transaction of its own: no BEGIN and COMMIT to wait for.
+
+    Raises RuntimeError inside another transaction, as `durable` does.
+    """
+    connection = connections[using]
+    blocks = connection.atomic_blocks
+    if blocks and not blocks[-1]._from_testcase:  # type: ignore[attr-defined]  # as Atomic asks
+        raise RuntimeError("A statement that is to be durable is inside another transaction.")
+    return connection.cursor()
 
 
 def after_commit(using: str, announce: Callable[[], object]) -> None:

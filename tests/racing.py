@@ -66,11 +66,14 @@ def join(threads: Iterable[Future[Any]], *, seconds: float = PATIENCE) -> None:
 
 def wait_until_blocked(sessions: int, *, using: str = "default") -> None:
     """Wait until so many sessions of this database wait for a lock of another."""
+    wait_for(
+        f"{sessions} session(s) waiting for a lock", lambda: are_blocked(sessions, using=using)
+    )
 
-    def blocked() -> bool:
-        with connections[using].cursor() as cursor:
-            cursor.execute("SELECT pg_stat_clear_snapshot()")  # what a transaction saw before
-            cursor.execute(WAITING)
-            return cursor.fetchone() == (sessions,)
 
-    wait_for(f"{sessions} session(s) waiting for a lock", blocked)
+def are_blocked(sessions: int, *, using: str = "default") -> bool:
+    """Whether so many sessions of this database wait for a lock of another."""
+    with connections[using].cursor() as cursor:
+        cursor.execute("SELECT pg_stat_clear_snapshot()")  # what a transaction saw before
+        cursor.execute(WAITING)
+        return bool(cursor.fetchone() == (sessions,))

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from hashlib import blake2b
 from itertools import count
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db import connections
@@ -21,11 +21,11 @@ from apps.todos.errors import KeyInFlight
 from apps.todos.models import Change, FeedCursor, Owner, Todo
 from apps.users import public as users
 from kit.holdings import Holdings, OwnerIsGone
-from kit.transactions import durable
+from kit.transactions import at_once, durable
 
 TAKE_POSITIONS = """
-UPDATE todos_owner SET position = position + %s
-WHERE id = %s AND tombstoned_at IS NULL
+UPDATE todos_owner SET position = position + %(changes)s
+WHERE id = %(owner_id)s AND tombstoned_at IS NULL
 RETURNING username, position
 """
 
@@ -68,6 +68,20 @@ class TodosHoldings(Holdings):
                 self._introduce(owner_id)  # may be its first todo
         raise OwnerIsGone
 
+    def change_at_once(self, owner_id: UUID, statement: str, values: Mapping[str, Any]) -> Any:
+        """The same for a change that is one statement with TAKE_POSITIONS in it; gives its row.
+
+        It has to do nothing, and give nothing, where there is no turn. Raises OwnerIsGone.
+        """
+        for _ in range(2):
+            with at_once(self.alias) as cursor:
+                cursor.execute(statement, values)
+                row = cursor.fetchone()
+            if row is not None:
+                return row
+            self._introduce(owner_id)
+        raise OwnerIsGone
+
     def _claim(self, owner_id: UUID, key: str) -> None:
         # Not the row of whoever has the key: in flight, there is none that others could see.
         digest = blake2b(owner_id.bytes + key.encode(), digest_size=8).digest()
@@ -81,7 +95,8 @@ class TodosHoldings(Holdings):
         turns = {}
         with connections[self.alias].cursor() as cursor:
             for owner_id in sorted(changes):  # as everybody who locks several
-                cursor.execute(TAKE_POSITIONS, [changes[owner_id], owner_id])
+                told: dict[str, Any] = {"owner_id": owner_id, "changes": changes[owner_id]}
+                cursor.execute(TAKE_POSITIONS, told)
                 for username, last in cursor.fetchall():
                     owner = Owner(id=owner_id, username=username, position=last)
                     turns[owner_id] = Turn(owner, count(last - changes[owner_id] + 1))

@@ -59,6 +59,7 @@ def measure(plan: Plan, say: Say) -> dict[str, Any]:
         ask = todos.Client(epis, epis.token).ask
         one = ask("GET", "/api/todos/")["results"][0]["id"]
         told = {"me": me, "id": UUID(one), "search": todos.RARE}
+        new = {"title": "one more", "tags": ["soon"]}
         pages = {
             "own": todos.page(username=name),
             "filtered": todos.page(completed=False, category="work", tag=["soon"]),
@@ -71,11 +72,9 @@ def measure(plan: Plan, say: Say) -> dict[str, Any]:
             "search": partial(ask, "GET", f"/api/todos/?search={todos.RARE}"),
             "part": partial(ask, "GET", "/api/todos/?search=%EC%9A%B0%EC%9C%A0"),
             "one": partial(ask, "GET", f"/api/todos/{one}/"),
-            "create": partial(ask, "POST", "/api/todos/", {"title": "one more", "tags": ["soon"]}),
+            "create": partial(ask, "POST", "/api/todos/", new),
             "nothing": partial(ask, "GET", "/bench/nothing/"),
-            "nothing-sent": partial(
-                ask, "POST", "/bench/nothing/", {"title": "one more", "tags": ["soon"]}
-            ),
+            "nothing-sent": partial(ask, "POST", "/bench/nothing/", new),
         }
         by_hand: dict[str, Callable[[], object]] = {
             **{
@@ -83,7 +82,7 @@ def measure(plan: Plan, say: Say) -> dict[str, Any]:
                 for each, (query, wanted) in pages.items()
             },
             "one": partial(todos.ask, database, todos.ONE, told),
-            "create": lambda: _create(epis, me),
+            "create": partial(todos.ask, database, todos.CREATE, told | new),
         }
         plans = {
             each: todos.plan_of(database, query, told | wanted)
@@ -140,14 +139,6 @@ def _name_of(epis: Instance, me: UUID) -> str:
     row = epis.connection("todos").execute("SELECT username FROM todos_owner WHERE id = %s", [me])
     ((name,),) = row.fetchall()
     return str(name)
-
-
-def _create(epis: Instance, me: UUID) -> None:
-    database = epis.connection("todos")
-    with database.transaction():
-        row = database.execute(todos.TURN, {"me": me}).fetchone()
-        position = row[1] if row else None
-        database.execute(todos.CREATE, {"me": me, "position": position})
 
 
 def _ilike(epis: Instance, told: dict[str, Any]) -> None:

@@ -78,3 +78,16 @@ def test_many_at_once_are_held_against_the_limit(settings: Any, path: str, body:
 
     assert (response.status_code, response.json()["code"]) == (409, "too_many")
     assert Todo.objects.count() == 1
+
+
+def test_whoever_has_as_many_as_allowed_still_gets_a_first_answer(settings: Any) -> None:
+    settings.TODOS_PER_ACCOUNT = 1
+    client = client_of(UserFactory.create())
+
+    def create() -> Any:
+        key = {"Idempotency-Key": "monday"}
+        return client.post("/api/todos/", {"title": "first"}, headers=key)
+
+    first = create()
+
+    assert create().json() == first.json()

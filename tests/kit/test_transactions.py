@@ -3,9 +3,10 @@
 from contextlib import suppress
 
 import pytest
-from django.db import transaction
+from django.db import connections, transaction
 
-from kit.transactions import after_commit, durable
+from apps.todos.models import FeedCursor
+from kit.transactions import after_commit, at_once, durable
 
 pytestmark = pytest.mark.django_db(databases=["default", "todos"], transaction=True)
 
@@ -52,6 +53,23 @@ class TestAfterCommit:
             after_commit("todos", lambda: heard.append("todos"))
 
         assert heard == ["todos"]
+
+
+class TestAtOnce:
+    def test_is_committed_without_an_end(self) -> None:
+        with at_once("todos") as cursor:
+            cursor.execute("INSERT INTO todos_feedcursor (id, position) VALUES (1, 7)")
+
+        connections["todos"].close()
+        assert FeedCursor.objects.get().position == 7
+
+    def test_is_refused_inside_a_transaction_that_may_still_be_rolled_back(self) -> None:
+        with durable("todos"), pytest.raises(RuntimeError, match="another transaction"):
+            at_once("todos")
+
+    def test_does_not_mind_one_of_another_database(self) -> None:
+        with durable("default"), at_once("todos") as cursor:
+            cursor.execute("SELECT 1")
 
 
 class TestBareOnCommit:

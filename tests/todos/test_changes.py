@@ -1,24 +1,22 @@
 """Following: who goes on from each answer's cursor never misses a change."""
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from datetime import timedelta
-from itertools import count
 from typing import Any
-from uuid import UUID
 
 import pytest
 from django.utils import timezone
 
 from apps.todos.models import Owner, Todo
+from apps.todos.operations import writing
 from apps.todos.operations.trash import sweep_trash
-from apps.todos.owners import TodosHoldings, Turn
+from apps.todos.owners import TAKE_POSITIONS
 from apps.users.models import User
-from kit.transactions import durable
 from tests.factories import UserFactory
-from tests.racing import race
+from tests.polling import wait_for
+from tests.racing import are_blocked, race, wait_until_blocked
 from tests.todos.conftest import TODOS, Client, address_of, refused_fields, signed_in
+from tests.todos.holding import HELD, creations_held
 
 BOTH = ["default", "todos"]
 CHANGES = f"{TODOS}changes/"
@@ -219,69 +217,49 @@ class TestAtOnce:
         assert rounds > 3, "nobody followed while they wrote"
         assert follower.follow().copy == versions_of(user)
 
-    def test_one_that_commits_late_is_not_passed_over(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        follower, user = followed_while_one_is_held(monkeypatch, TodosHoldings.changing)
+    def test_one_that_commits_late_is_not_passed_over(self) -> None:
+        follower, user = followed_while_one_is_held()
 
         assert follower.follow().copy == versions_of(user)
 
     def test_without_the_lock_one_that_commits_late_is_missed(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        follower, user = followed_while_one_is_held(monkeypatch, changing_by_a_sequence)
+        monkeypatch.setattr(writing, "CREATE", writing.CREATE.replace(TAKE_POSITIONS, BY_THE_TIME))
+
+        follower, user = followed_while_one_is_held()
 
         missed = versions_of(user).keys() - follower.follow().copy.keys()
         assert len(missed) == 1
 
 
-def followed_while_one_is_held(
-    monkeypatch: pytest.MonkeyPatch, changing: Callable[..., Any]
-) -> tuple[Follower, User]:
+def followed_while_one_is_held() -> tuple[Follower, User]:
     """One has its position, and another one that came later commits first, if it can."""
     user = UserFactory.create()
     follower = Follower(signed_in(user))
     signed_in(user).add("the first, so that the owner is known")
-    has_position, go_on = threading.Event(), threading.Event()
-    first = threading.Lock()
+    Owner.objects.filter(id=user.id).update(position=BEYOND)
 
-    @contextmanager
-    def held(*args: Any, **kwargs: Any) -> Iterator[dict[UUID, Turn]]:
-        with changing(*args, **kwargs) as turns:
-            if first.acquire(blocking=False):
-                has_position.set()
-                assert go_on.wait(SECONDS), "the other one never came"
-            yield turns
+    with creations_held() as release:
 
-    monkeypatch.setattr(TodosHoldings, "changing", held)
+        def overtake() -> None:
+            wait_until_blocked(1, using="todos")
+            race(lambda: signed_in(user).add("later"), let_go)
 
-    def overtake() -> None:
-        assert has_position.wait(SECONDS), "the first never had its position"
-        race(lambda: signed_in(user).add("later"), let_go)
+        def let_go() -> None:
+            # The later one either commits meanwhile, or waits for the first.
+            later = Todo.objects.filter(owner=user.id, title="later")
+            wait_for("the later one", lambda: later.exists() or are_blocked(2, using="todos"))
+            follower.follow()
+            release()
 
-    def let_go() -> None:
-        # The later one either commits meanwhile, or waits: a second is long enough to see which.
-        later = Todo.objects.filter(owner=user.id, title="later")
-        deadline = timezone.now() + timedelta(seconds=1)
-        while not later.exists() and timezone.now() < deadline:
-            has_position.wait(0.01)
-        follower.follow()
-        go_on.set()
-
-    race(lambda: signed_in(user).add("earlier"), overtake)
+        race(lambda: signed_in(user).add(HELD), overtake)
     return follower, user
 
 
-@contextmanager
-def changing_by_a_sequence(
-    holdings: TodosHoldings, changes: Mapping[UUID, int], *, key: str | None = None
-) -> Iterator[dict[UUID, Turn]]:
-    """Positions in the order of asking, as a sequence gives them: nobody waits for a commit."""
-    (owner_id,) = changes
-    Owner.objects.filter(id=owner_id).update(position=10**6)  # beyond all that the sequence gives
-    with durable(holdings.alias):
-        owner = Owner.objects.get(id=owner_id)
-        yield {owner_id: Turn(owner, count(next(SEQUENCE)))}
-
-
-SEQUENCE = count(100)
+# Positions in the order of asking: nobody waits for a commit.
+BY_THE_TIME = """
+SELECT username, (extract(epoch FROM clock_timestamp()) * 1e6)::bigint AS position
+FROM todos_owner WHERE id = %(owner_id)s
+"""
+BEYOND = 2**60  # all that the time gives

@@ -1,32 +1,24 @@
 """The fence: a todo is there before its owner's tombstone and deleted with the rest, or refused."""
 
-import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
-from itertools import count
-from typing import Any
 from uuid import UUID
 
 import pytest
 
-from apps.todos.models import Owner, Todo
+from apps.todos.models import Todo
+from apps.todos.operations import writing
 from apps.todos.operations.writing import create_todo
+from apps.todos.owners import TAKE_POSITIONS
 from apps.todos.owners import TODOS as HOLDINGS
-from apps.todos.owners import TodosHoldings, Turn
 from apps.users.models import User
 from kit.holdings import OwnerIsGone
-from kit.transactions import durable
 from tests.factories import UserFactory
 from tests.polling import wait_for
 from tests.racing import race, wait_until_blocked
 from tests.todos.conftest import TODOS, address_of, signed_in
+from tests.todos.holding import HELD, creations_held
 
 BOTH = ["default", "todos"]
 ROUNDS = 40
-SECONDS = 20
-
-Turns = dict[UUID, Turn]
-Changing = Callable[..., AbstractContextManager[Turns]]
 
 
 def purge(owner_id: UUID) -> int:
@@ -96,80 +88,50 @@ class TestFence:
             got_in += purged
         assert got_in > ROUNDS, "the race was never on"
 
-    def test_makes_the_tombstone_wait_for_a_todo_under_way(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_makes_the_tombstone_wait_for_a_todo_under_way(self) -> None:
         user = UserFactory.create()
-        creation = Held(monkeypatch, TodosHoldings.changing)
+        signed_in(user).add("before")
 
-        def purge_meanwhile() -> int:
-            creation.wait_until_admitted()
-            return purge(user.id)
+        with creations_held() as release:
 
-        def release_when_the_purge_waits() -> None:
-            creation.wait_until_admitted()
-            wait_until_blocked(1, using="todos")
-            creation.release()
+            def purge_meanwhile() -> int:
+                wait_until_blocked(1, using="todos")
+                return purge(user.id)
 
-        todo, purged, _ = race(
-            lambda: create_todo(owner_id=user.id, title="In time"),
-            purge_meanwhile,
-            release_when_the_purge_waits,
-        )
+            def release_when_the_purge_waits() -> None:
+                wait_until_blocked(2, using="todos")
+                release()
 
-        assert todo.title == "In time"
-        assert purged == 1
+            todo, purged, _ = race(
+                lambda: create_todo(owner_id=user.id, title=HELD),
+                purge_meanwhile,
+                release_when_the_purge_waits,
+            )
+
+        assert todo.title == HELD
+        assert purged == 2
         assert HOLDINGS.count(user.id) == 0
 
     def test_taken_out_lets_an_orphan_through(self, monkeypatch: pytest.MonkeyPatch) -> None:
         user = UserFactory.create()
         signed_in(user).add("In time")
-        creation = Held(monkeypatch, changing_without_a_lock)
+        monkeypatch.setattr(writing, "CREATE", writing.CREATE.replace(TAKE_POSITIONS, NO_LOCK))
 
-        def purge_meanwhile() -> int:
-            creation.wait_until_admitted()
-            purged = purge(user.id)
-            creation.release()
-            return purged
+        with creations_held() as release:
 
-        todo, purged = race(
-            lambda: create_todo(owner_id=user.id, title="Too late"), purge_meanwhile
-        )
+            def purge_meanwhile() -> int:
+                wait_until_blocked(1, using="todos")
+                purged = purge(user.id)
+                release()
+                return purged
+
+            todo, purged = race(lambda: create_todo(owner_id=user.id, title=HELD), purge_meanwhile)
 
         assert purged == 1
         assert list(Todo.objects.filter(owner=user.id)) == [todo]
 
 
-@contextmanager
-def changing_without_a_lock(
-    holdings: TodosHoldings, changes: Mapping[UUID, int], *, key: str | None = None
-) -> Iterator[Turns]:
-    """The fence without its lock."""
-    (owner_id,) = changes
-    with durable(holdings.alias):
-        owner = Owner.objects.get(id=owner_id)
-        if owner.tombstoned_at:
-            raise OwnerIsGone
-        yield {owner_id: Turn(owner, count(owner.position + 1))}
-
-
-class Held:
-    """A creation held at its narrowest: admitted, and nothing inserted yet."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, changing: Changing) -> None:
-        self._admitted, self._released = threading.Event(), threading.Event()
-
-        @contextmanager
-        def changing_and_held(*args: Any, **kwargs: Any) -> Iterator[Turns]:
-            with changing(*args, **kwargs) as turns:
-                self._admitted.set()
-                assert self._released.wait(SECONDS), "nobody let the creation go on"
-                yield turns
-
-        monkeypatch.setattr(TodosHoldings, "changing", changing_and_held)
-
-    def wait_until_admitted(self) -> None:
-        assert self._admitted.wait(SECONDS), "the creation was never admitted"
-
-    def release(self) -> None:
-        self._released.set()
+NO_LOCK = """
+SELECT username, position + %(changes)s AS position FROM todos_owner
+WHERE id = %(owner_id)s AND tombstoned_at IS NULL
+"""

@@ -63,6 +63,13 @@ class TestCreate:
         assert (todo["version"], todo["completed_at"]) == (1, None)
         assert todo["created_at"] > "2021"
 
+    @pytest.mark.django_db(databases=["default", "todos"], transaction=True)
+    def test_costs_one_statement(self, ada: Client, django_assert_num_queries: Any) -> None:
+        ada.add("the first, so that the owner is known")
+
+        with django_assert_num_queries(1, using="todos"):
+            ada.add(**EVERYTHING)
+
     def test_is_the_same_at_its_other_address(self, ada: Client) -> None:
         response = ada.post("/api/todo/create", EVERYTHING)
 

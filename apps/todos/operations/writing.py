@@ -9,8 +9,8 @@ from django.db import connections
 from django.utils import timezone
 
 from apps.todos.errors import TodoChanged, TodoNotDeleted
-from apps.todos.models import Change, Todo
-from apps.todos.owners import TODOS, Turn
+from apps.todos.models import Change, Owner, Todo
+from apps.todos.owners import TAKE_POSITIONS, TODOS, Turn
 from apps.todos.queries.history import get_as_of
 from apps.todos.queries.own import find_created_under
 from apps.todos.queries.reading import OF_TODO, find_deleted_todo, get_changeable_todo, get_todo
@@ -20,9 +20,13 @@ from kit.errors import KeyReused
 # What a person may write, as it is kept.
 KEPT = ("title", "content", "category", "tags", "due_at", "completed_at", "visibility")
 
-INSERT = f"""
-INSERT INTO todos_todo ({", ".join(OF_TODO)})
-VALUES ({", ".join(f"%({name})s" for name in OF_TODO)})
+# What is created takes its turn in the same statement.
+GIVEN = [name for name in OF_TODO if name != "position"]
+CREATE = f"""
+WITH turn AS ({TAKE_POSITIONS})
+INSERT INTO todos_todo ({", ".join(GIVEN)}, position)
+SELECT {", ".join(f"%({name})s" for name in GIVEN)}, position FROM turn
+RETURNING position, (SELECT username FROM turn)
 """  # noqa: S608 - of our own names only  # nosec B608
 
 
@@ -46,29 +50,46 @@ def create_todo(*, owner_id: UUID, key: str | None = None, **fields: Unpack[Todo
     created, OwnerIsGone for an account that is deleted or being deleted, and TooMany for one that
     has as many as it may, those in the trash among them.
     """
-    with TODOS.changing({owner_id: 1}, key=key) as turns:
-        known = find_created_under(owner_id, key) if key else None
-        if known is None:
+    todo = Todo(owner_id=owner_id, key=key, **as_kept(fields))
+    values = {"changes": 1, **{name: getattr(todo, name) for name in GIVEN}}
+    if key is None:
+        TODOS.refuse_too_many(owner_id)
+        row = TODOS.change_at_once(owner_id, CREATE, values)
+    else:
+        with TODOS.changing({owner_id: 0}, key=key):
+            if known := find_created_under(owner_id, key):
+                return _first_answer(known, fields)  # within, while nobody sweeps its history
             TODOS.refuse_too_many(owner_id)
-            todo = new_todo(turns[owner_id], fields, key=key)
             with connections[TODOS.alias].cursor() as cursor:
-                cursor.execute(INSERT, {name: getattr(todo, name) for name in OF_TODO})
-            return todo
-        first = get_as_of(known, 1)  # within, while nobody sweeps its history
-    first.updated_at = first.created_at
-    if not _is_what_was_asked(first, fields):
-        raise KeyReused
-    return first
+                cursor.execute(CREATE, values)
+                row = cursor.fetchone()
+    todo.position, username = row
+    todo.owner = Owner(id=owner_id, username=username, position=todo.position)
+    return todo
 
 
 def new_todo(turn: Turn, fields: Mapping[str, Any], *, key: str | None = None) -> Todo:
     """Not saved."""
+    position = next(turn.positions)
+    return Todo(owner=turn.owner, position=position, key=key, **as_kept(fields))
+
+
+def as_kept(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """What is kept of a new todo with these fields."""
     now = timezone.now()
-    times: dict[str, datetime | None] = {"created_at": now, "updated_at": now}
-    if "completed" in fields:
-        times["completed_at"] = now if fields["completed"] else None
-    given = {name: value for name, value in fields.items() if name != "completed"}
-    return Todo(owner=turn.owner, position=next(turn.positions), key=key, **(times | given))
+    kept = {"created_at": now, "updated_at": now, **fields}
+    if "completed" in kept:
+        kept["completed_at"] = now if kept.pop("completed") else None
+    return kept
+
+
+def _first_answer(known: Todo, fields: TodoFields) -> Todo:
+    """The todo as it was created. Raises KeyReused if that is not what is asked for now."""
+    first = get_as_of(known, 1)
+    first.updated_at = first.created_at
+    if not _is_what_was_asked(first, fields):
+        raise KeyReused
+    return first
 
 
 def _is_what_was_asked(todo: Todo, fields: TodoFields) -> bool:
