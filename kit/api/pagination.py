@@ -104,7 +104,6 @@ class NewestFirst(CursorPagination):
         self.position_of = position_of
         self.salt = f"{name} {self.list_of(request)}"
         self.request = request
-        self.url = request.build_absolute_uri()
         backwards, position = self.read_cursor(request)
 
         rows = find(size + 1, position, backwards)
@@ -120,11 +119,10 @@ class NewestFirst(CursorPagination):
         return rows
 
     def list_of(self, request: Request) -> str:
-        """What the list is narrowed to: all that was asked for, but for the page."""
-        asked = request.query_params.copy()
-        for name in (self.cursor_query_param, self.page_size_query_param):
-            asked.pop(name, None)
-        return urlencode(sorted(asked.lists()), doseq=True)
+        """Which list it is: its address, and all that was asked for but for the page."""
+        of_the_page = (self.cursor_query_param, self.page_size_query_param)
+        asked = [each for each in request.query_params.lists() if each[0] not in of_the_page]
+        return f"{request.path}?{urlencode(sorted(asked), doseq=True)}"
 
     def get_page_size(self, request: Request) -> int:
         """Raises ValidationError for anything but a whole number from 1."""
@@ -148,7 +146,8 @@ class NewestFirst(CursorPagination):
         """The page beyond the row in `edge`; without one, the first page, or the last."""
         position = self.position_of(edge[0]) if edge else None
         cursor = signing.dumps([backwards, position], salt=self.salt)
-        return replace_query_param(self.url, self.cursor_query_param, cursor)
+        here = self.request.build_absolute_uri()
+        return replace_query_param(here, self.cursor_query_param, cursor)
 
     def read_cursor(self, request: Request) -> tuple[bool, Position | None]:
         """Raises ValidationError for a cursor that this list in this order did not give.

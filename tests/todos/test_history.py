@@ -8,7 +8,7 @@ from django.db import connections
 from apps.todos.models import Change, Todo
 from kit.ids import new_id
 from tests.growth import grown
-from tests.todos.conftest import TODOS, Client, address_of
+from tests.todos.conftest import TODOS, Client, address_of, refused_fields
 
 pytestmark = pytest.mark.django_db(databases=["default", "todos"])
 
@@ -114,6 +114,17 @@ class TestHistory:
             address = page["next"]
 
         assert seen == list(range(9, 0, -1))
+
+    def test_of_one_todo_has_no_use_for_a_cursor_of_anothers(self, ada: Client) -> None:
+        todo, other = ada.add(), ada.add()
+        for each in (todo, other):
+            ada.patch(address_of(each), {"title": "Rest"})
+        page = ada.get(f"{address_of(other)}history/?page_size=1").json()
+        _, cursor = page["next"].split("?")
+
+        response = ada.get(f"{address_of(todo)}history/?{cursor}")
+
+        assert refused_fields(response) == {"cursor"}
 
     def test_is_its_owners_and_staffs_only(self, ada: Client, bob: Client, staff: Client) -> None:
         private, public = ada.add(), ada.add(visibility="public")
