@@ -29,10 +29,8 @@ class Tags(serializers.ListField):
         return super().get_value(dictionary)
 
 
-def moment(time: datetime | str | None) -> str | None:
+def moment(time: datetime | str) -> str:
     """RFC 3339, in UTC, as it is kept; text is as PostgreSQL writes it."""
-    if time is None:
-        return None
     if isinstance(time, str):
         if len(time) == len("2031-05-01 08:30:00.123456+00"):
             return f"{time[:10]}T{time[11:26]}Z"
@@ -49,13 +47,13 @@ def represent(todo: Todo | Listed) -> dict[str, Any]:
         "content": todo.content,
         "category": todo.category,
         "tags": todo.tags,
-        "due_at": moment(todo.due_at),
+        "due_at": todo.due_at and moment(todo.due_at),
         "completed": todo.completed_at is not None,
-        "completed_at": moment(todo.completed_at),
+        "completed_at": todo.completed_at and moment(todo.completed_at),
         "visibility": todo.visibility,
         "created_at": moment(todo.created_at),
         "updated_at": moment(todo.updated_at),
-        "deleted_at": moment(todo.deleted_at),
+        "deleted_at": todo.deleted_at and moment(todo.deleted_at),
         "version": todo.version,
     }
 

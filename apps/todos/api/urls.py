@@ -1,6 +1,6 @@
 """The routes of the todos app below `/api/`."""
 
-from django.urls import include, path
+from django.urls import path
 from rest_framework.routers import SimpleRouter
 
 from apps.todos.api.bulk import BulkView
@@ -14,7 +14,7 @@ router = SimpleRouter(use_regex_path=False)
 router.register("todos", TodoViewSet, basename="todo")
 
 urlpatterns = [
-    path("", include(router.urls)),
+    *router.urls,
     path("todo/create", TodoViewSet.as_view({"post": "create"}), name="todo-create"),
     path("todos/bulk/", BulkView.as_view(), name="todo-bulk"),
     path("todos/tags/", TagsView.as_view(), name="todo-tags"),
