@@ -1,7 +1,6 @@
 """What a list of todos can be narrowed to, and ordered by."""
 
 import unicodedata
-from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
 
@@ -135,8 +134,3 @@ def asked_for(parameters: QueryDict) -> dict[str, Any]:
     if "username" in asked:  # as names are kept: some keyboards send é as e and an accent
         asked["username"] = unicodedata.normalize("NFKC", asked["username"])
     return asked
-
-
-def asks_for_trash(parameters: Mapping[str, str]) -> bool:
-    """Whether a list of what was deleted is wanted."""
-    return TRUTHS.get(parameters.get("deleted", "").lower(), False)

@@ -1,6 +1,6 @@
 """Todos over HTTP: translates, then makes one call inward."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache, partial
 from types import MappingProxyType
 from typing import Any
@@ -22,7 +22,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 from rest_framework.viewsets import GenericViewSet
 
-from apps.todos.api.filters import TodoFilters, asked_for, asks_for_trash
+from apps.todos.api.filters import TodoFilters, asked_for
 from apps.todos.api.keys import key_of
 from apps.todos.api.serializers import (
     TodoReplacementSerializer,
@@ -103,6 +103,7 @@ class TodoViewSet(TellsWhatIsCurrent, GenericViewSet[Todo]):
     queryset = Todo.objects.none()  # for the schema, and the form of the filters
     filterset_class = TodoFilters
     paginator: NewestFirst
+    deleted: Sequence[Listed] = ()  # what a list of the trash shows
     lookup_field = "id"
     lookup_value_converter = "uuid"
 
@@ -116,10 +117,10 @@ class TodoViewSet(TellsWhatIsCurrent, GenericViewSet[Todo]):
         """Where a person can go from a page of the browsable API."""
         if "id" in self.kwargs:
             return [("What became of it", reverse("todo-history", args=[self.kwargs["id"]]))]
-        if asks_for_trash(self.request.query_params):
-            rows: list[Listed] = getattr(self.paginator, "rows", [])
+        if self.deleted:
             return [
-                (f"Restore “{row.title}”", reverse("todo-restore", args=[row.id])) for row in rows
+                (f"Restore “{row.title}”", reverse("todo-restore", args=[row.id]))
+                for row in self.deleted
             ]
         export = reverse("todo-export")
         return [
@@ -143,6 +144,8 @@ class TodoViewSet(TellsWhatIsCurrent, GenericViewSet[Todo]):
         order = order_of(ordering, searched="search" in wanted)
         find = partial(list_todos, viewer_of(request), wanted, order)
         rows = self.paginator.paginate(request, f"todos {ordering}", find, order.position_of)
+        if wanted.get("deleted"):
+            self.deleted = rows
         return self.paginator.get_paginated_response([represent(row) for row in rows])
 
     @extend_schema(parameters=[IDEMPOTENCY_KEY, ETAG, LOCATION])
