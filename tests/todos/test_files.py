@@ -167,6 +167,21 @@ class TestImport:
         assert milk["completed_at"]
         assert (rest["tags"], rest["completed"], rest["due_at"]) == ([], False, None)
 
+    def test_takes_csv_as_spreadsheets_write_it_where_a_comma_is_a_decimal_point(
+        self, ada: Client
+    ) -> None:
+        body = '\ufefftitle;content;tags\r\nMilk;"1,5 l; fresh";shop,food\r\nRest, at last;;\r\n'
+
+        assert outcome(send(ada, body.encode(), CSV)) == (2, 0, 0)
+        rest, milk = ada.get(TODOS).json()["results"]
+        assert (milk["content"], milk["tags"]) == ("1,5 l; fresh", ["shop", "food"])
+        assert (rest["title"], rest["tags"]) == ("Rest, at last", [])
+
+    def test_goes_by_the_names_of_the_columns_for_what_is_between_cells(self, ada: Client) -> None:
+        assert outcome(send(ada, "title\na; b\n", CSV)) == (1, 0, 0)
+        assert outcome(send(ada, "title,content\nc; d,e; f; g\n", CSV)) == (1, 0, 0)
+        assert ada.list(ordering="title") == ["a; b", "c; d"]
+
     def test_knows_lines_without_an_id_by_what_they_say(self, ada: Client) -> None:
         lines = [{"title": "a"}, {"title": "b"}]
 

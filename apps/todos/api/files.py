@@ -113,7 +113,8 @@ class ImportView(GenericAPIView[Todo]):
         responses={200: OpenApiResponse(ImportedSerializer)},
     )
     def post(self, request: Request) -> Response:
-        """Adds the todos of a file: JSON (an array, or an object to a line) or CSV.
+        """Adds the todos of a file: JSON (an array, or an object to a line) or CSV, with commas
+        or semicolons between, as between the names of the columns.
 
         Each once, however often it is sent: a todo is known by its `id`, or where it has none by
         all that is said of it. What is known is not changed.

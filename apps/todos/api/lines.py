@@ -5,6 +5,7 @@ import io
 import json
 import re
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import IO, Any, NamedTuple
 
 from rest_framework.utils.json import strict_constant
@@ -124,10 +125,13 @@ def read_json(file: IO[bytes]) -> Iterator[Entry]:
 def read_csv(file: IO[bytes]) -> Iterator[Entry]:
     """The lines behind the first, which names the columns. An empty cell is none.
 
-    Tags are a JSON array, or have commas between.
+    Tags are a JSON array, or have commas between. Where the names have semicolons between, as
+    spreadsheets write them where a comma is a decimal point, all cells do.
     """
     text = io.TextIOWrapper(file, "utf-8-sig", errors="surrogateescape", newline="")
-    rows = csv.reader(text, strict=True)
+    first = text.readline()
+    between = ";" if ";" in first and "," not in first else ","
+    rows = csv.reader(chain([first], text), delimiter=between, strict=True)
     names: list[str] | None = None
     while True:
         line = rows.line_num + 1
