@@ -218,7 +218,7 @@ class EditSerializer(TodoSerializer):
 
 
 class BulkSerializer(serializers.Serializer):
-    """Up to 1,000 in all."""
+    """Up to 1,000 in all, and up to 10 MiB."""
 
     def get_fields(self) -> dict[str, Any]:  # two of them are names of DRF's methods
         return {

@@ -9,7 +9,14 @@ from django.utils import timezone
 
 from apps.todos.errors import BadItem, ItemNotFound, ItemNotYours, ItemRepeated
 from apps.todos.models import Change, Todo
-from apps.todos.operations.writing import KEPT, TodoFields, change_in, demand, new_todo
+from apps.todos.operations.writing import (
+    KEPT,
+    STATEMENT_TODOS,
+    TodoFields,
+    change_in,
+    demand,
+    new_todo,
+)
 from apps.todos.owners import TODOS
 from apps.todos.queries.reading import find_todos, may_change
 from kit.directory import Viewer
@@ -61,10 +68,14 @@ def write_todos(
         for todo_id in delete:
             todo = todos[todo_id]
             made.append(change_in(todo, deleted, viewer, turns[todo.owner_id]))
-        Todo.objects.bulk_create(new)
+        Todo.objects.bulk_create(new, batch_size=STATEMENT_TODOS)
         # Each is there: that it conflicts is a way to update many to values of their own at once.
         Todo.objects.bulk_create(
-            todos.values(), update_conflicts=True, unique_fields=["id"], update_fields=CHANGED
+            todos.values(),
+            batch_size=STATEMENT_TODOS,
+            update_conflicts=True,
+            unique_fields=["id"],
+            update_fields=CHANGED,
         )
         Change.objects.bulk_create(made)
     return [*new, *(todos[todo_id] for _, todo_id in named)]

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from apps.todos.models import Todo
-from apps.todos.operations.writing import new_todo
+from apps.todos.operations.writing import STATEMENT_TODOS, new_todo
 from apps.todos.owners import TODOS, Turn
 from apps.todos.queries.own import list_known
 
@@ -69,7 +69,7 @@ def _add(turn: Turn, batch: Iterable[Line]) -> int:
     todos = [new_todo(turn, line.fields, key=key) for key, line in new.items()]
     if todos:
         TODOS.refuse_too_many(turn.owner.id, len(todos))
-    Todo.objects.bulk_create(todos)
+    Todo.objects.bulk_create(todos, batch_size=STATEMENT_TODOS)
     return len(todos)
 
 

@@ -21,6 +21,10 @@ from kit.ids import new_id
 # What a person may write, as it is kept.
 KEPT = ("title", "content", "category", "tags", "due_at", "completed_at", "visibility")
 
+# To a statement: of the longest, the search index takes some 0.05 to 0.2 s each to take one in,
+# and a statement may take 30 s.
+STATEMENT_TODOS = 100
+
 # What is created takes its turn in the same statement.
 GIVEN = [name for name in OF_TODO if name != "position"]
 CREATE = f"""
