@@ -100,6 +100,12 @@ class TestSummary:
         assert rows[-1][0] == "**in all**"
         assert rows[-1][3] == "**4**"
 
+    def test_recoveries_are_apart_that_were_measured_less_sharply(self) -> None:
+        tables = tables_of([summary(), summary(), {**summary(), "began": "2026-11-27 00:00"}])
+
+        times = {name: rows[0][1] for name, (_, rows) in tables.items() if "Recovery" in name}
+        assert times == {"Recovery": "1", "Recovery until 2026-11-26 03:00": "2"}
+
     def test_names_a_mutant_that_nobody_caught(self) -> None:
         _, rows = tables_of([summary()])["Mutants"]
 
