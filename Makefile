@@ -55,7 +55,7 @@ format-check: $(VENV)/.installed-dev ## look for files that are not formatted
 	$(RUN) -m ruff format --check .
 
 format: $(VENV)/.installed-dev ## format every file, and mend what can be mended
-	$(RUN) -m ruff check --fix .
+	$(RUN) -m ruff check --fix-only .
 	$(RUN) -m ruff format .
 
 types: $(VENV)/.installed-dev ## check the types

@@ -94,7 +94,9 @@ def tables_of(summaries: Sequence[Mapping[str, Any]]) -> dict[str, Table]:
     """Of one run or of many."""
     recoveries = {
         "Recovery": [each for each in summaries if each["began"] >= SHARP_SINCE],
-        f"Recovery until {SHARP_SINCE}": [each for each in summaries if each["began"] < SHARP_SINCE],
+        f"Recovery until {SHARP_SINCE}": [
+            each for each in summaries if each["began"] < SHARP_SINCE
+        ],
     }
     return {
         "Results": _results(summaries),
