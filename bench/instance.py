@@ -26,7 +26,7 @@ LOG_LINES = 40  # of the web server's, to see why it refused something
 class Instance(Installation):
     """One running epis. Use as a context: leaving it stops everything and removes the folder.
 
-    Where that is for something that cannot be measured, the log's end is noted on the error.
+    Where something could not be measured, the end of the web server's log is noted on the error.
     """
 
     def __init__(self, plan: Plan, *, web_threads: int | None = None) -> None:
@@ -46,10 +46,12 @@ class Instance(Installation):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if isinstance(error, CannotMeasure) and self._web_log.exists():
-            end = self._web_log.read_text(errors="replace").splitlines()[-LOG_LINES:]
-            error.add_note("\n".join(["the log of the web server ended with:", *end]))
-        super().__exit__(kind, error, traceback)
+        try:
+            if isinstance(error, CannotMeasure):
+                end = self._web_log.read_text(errors="replace").splitlines()[-LOG_LINES:]
+                error.add_note("\n".join(["the log of the web server ended with:", *end]))
+        finally:
+            super().__exit__(kind, error, traceback)
 
     @property
     def _web_log(self) -> Path:

@@ -21,15 +21,12 @@ SELECT uuidv7(), %(counter)s, replace(gen_random_uuid()::text, '-', ''), 1, %(sl
 FROM generate_series(1, %(rows)s)
 """
 
-# Keys ascend with the rows, which spares the filling a random walk through their index, and
-# are spread over all there can be, so that new random ones fall anywhere between them.
 FILL_LEDGER = """
 INSERT INTO counter_entry
     (id, counter_id, key, amount, accepted_at, place, result, settled_at)
 SELECT uuidv7(-age), %(counter)s,
-       lpad(to_hex((place - 1) * %(step)s::bigint), 15, '0')
-           || left(md5(place::text), 17),
-       1, now() - age, place, place, now() - age + interval '10 ms'
+       replace(gen_random_uuid()::text, '-', ''), 1,
+       now() - age, place, place, now() - age + interval '10 ms'
 FROM generate_series(%(first)s::bigint, %(last)s) AS place,
      LATERAL (SELECT make_interval(secs => (%(rows)s - place) * 0.1 + 60) AS age) AS aged
 """
@@ -58,7 +55,7 @@ def fill_ledger(
     empty(database, counter)
     for first in range(1, rows + 1, CHUNK_ROWS):
         last = min(first + CHUNK_ROWS - 1, rows)
-        numbers = {"first": first, "last": last, "rows": rows, "step": 2**60 // rows}
+        numbers = {"first": first, "last": last, "rows": rows}
         database.execute(FILL_LEDGER, {"counter": counter, **numbers})
         progress(last)
     _set_value(database, counter, rows)

@@ -71,10 +71,8 @@ class Run:
             name, weather = str(number + 1), weathers[number % len(weathers)]
             played = play(name, self._plan, weather, seeds.randrange(LARGEST_SEED), _say)
             write_round(self._folder, played)
-            played.history, played.at_rest = (
-                History(),
-                AtRest(),
-            )  # many would not fit into the memory
+            # Those of many rounds would not fit into the memory.
+            played.history, played.at_rest = History(), AtRest()
             self._rounds.append(played)
             self._write()
 

@@ -229,9 +229,16 @@ class Instance(Installation):
             return
         server = Postgres(self.locations, ())
         process = server.prepare().start()
-        self.wait_until("PostgreSQL, to end in order", server.is_ready)
-        process.send_signal(signal.SIGINT)
-        process.wait(STOP_SECONDS)
+        try:
+            self.wait_until(
+                "PostgreSQL, to end in order", lambda: has_ended(process) or server.is_ready()
+            )
+            process.send_signal(signal.SIGINT)
+            process.wait(STOP_SECONDS)
+        finally:
+            if not has_ended(process):
+                process.kill()
+                process.wait()
 
     def _wake_all(self) -> None:
         """What is frozen could not end."""

@@ -1,15 +1,15 @@
 """The ways in which an app touches a transaction.
 
-Every write happens inside `durable(alias)`, or is the one statement of `at_once(alias)`,
+Every write happens inside `durable(alias)`, or is the statement of `in_one_statement(alias, …)`,
 and every consequence of it is announced with `after_commit(alias, …)`. All demand the
 database by name: Django's own `transaction.on_commit` without `using=` fires at once when
 the open transaction is in another database, and stays fired after a rollback.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from django.db import connections, transaction
-from django.db.backends.utils import CursorWrapper
 from django.db.transaction import Atomic
 
 
@@ -22,16 +22,19 @@ def durable(using: str) -> Atomic:
     return transaction.atomic(using=using, durable=True)
 
 
-def at_once(using: str) -> CursorWrapper:
-    """A cursor for one statement that is a transaction of its own: no BEGIN and COMMIT to wait for.
+def in_one_statement(using: str, statement: str, values: Mapping[str, Any]) -> Any:
+    """Run a statement that is a transaction of its own; gives its first row, or None.
 
-    Raises RuntimeError inside another transaction, as `durable` does.
+    There is no BEGIN and COMMIT to wait for. Raises RuntimeError inside another transaction, as
+    `durable` does.
     """
     connection = connections[using]
     blocks = connection.atomic_blocks
     if blocks and not blocks[-1]._from_testcase:  # type: ignore[attr-defined]  # as Atomic asks
         raise RuntimeError("A statement that is to be durable is inside another transaction.")
-    return connection.cursor()
+    with connection.cursor() as cursor:
+        cursor.execute(statement, values)
+        return cursor.fetchone()
 
 
 def after_commit(using: str, announce: Callable[[], object]) -> None:

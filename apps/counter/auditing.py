@@ -174,7 +174,9 @@ def find_strays() -> Iterator[Stray]:
 
 def find_doubled() -> Iterator[Doubled]:
     settled = Entry.objects.alias(digest=key_digest("counter", "key")).filter(
-        digest=key_digest(OuterRef("counter"), OuterRef("key"))
+        digest=key_digest(OuterRef("counter"), OuterRef("key")),
+        counter=OuterRef("counter"),
+        key=OuterRef("key"),
     )
     doubled = Pending.objects.filter(Exists(settled)).order_by("position")
     return (Doubled(*row) for row in doubled.values_list("counter_id", "key").iterator())

@@ -21,7 +21,7 @@ from apps.todos.errors import KeyInFlight
 from apps.todos.models import Change, FeedCursor, Owner, Todo
 from apps.users import public as users
 from kit.holdings import Holdings, OwnerIsGone
-from kit.transactions import at_once, durable
+from kit.transactions import durable, in_one_statement
 
 TAKE_POSITIONS = """
 UPDATE todos_owner SET position = position + %(changes)s
@@ -68,16 +68,15 @@ class TodosHoldings(Holdings):
                 self._introduce(owner_id)  # may be its first todo
         raise OwnerIsGone
 
-    def change_at_once(self, owner_id: UUID, statement: str, values: Mapping[str, Any]) -> Any:
+    def change_in_one_statement(
+        self, owner_id: UUID, statement: str, values: Mapping[str, Any]
+    ) -> Any:
         """The same for a change that is one statement with TAKE_POSITIONS in it; gives its row.
 
         It has to do nothing, and give nothing, where there is no turn. Raises OwnerIsGone.
         """
         for _ in range(2):
-            with at_once(self.alias) as cursor:
-                cursor.execute(statement, values)
-                row = cursor.fetchone()
-            if row is not None:
+            if (row := in_one_statement(self.alias, statement, values)) is not None:
                 return row
             self._introduce(owner_id)
         raise OwnerIsGone

@@ -5,7 +5,6 @@ Whoever prefers HTML gets a small page, everyone else a problem, as with the vie
 
 import sys
 from collections.abc import Callable
-from functools import partial
 from http import HTTPStatus
 
 from django.conf import settings
@@ -17,6 +16,7 @@ from django.http import (
 )
 from django.middleware.common import CommonMiddleware
 from django.template.loader import render_to_string
+from django.utils.http import escape_leading_slashes
 
 from epis.api import CROWDED, CUT_OFF
 from epis.api.problems import RETRY_AFTER_SECONDS, Problem, ProblemRenderer, problem_of
@@ -105,13 +105,24 @@ class Edge:
         return tell(request, problem) if problem else None
 
 
-class Slashes(CommonMiddleware):
-    """Django's way to the address with its slash, on which nothing that is sent gets lost.
+class Moved(HttpResponsePermanentRedirect):
+    """308, on which a POST stays one.
 
-    Behind a 301 a POST becomes a GET, which is answered well and has made nothing.
+    Behind a 301 it becomes a GET, which is answered well and has made nothing.
     """
 
-    response_redirect_class = partial(HttpResponsePermanentRedirect, preserve_request=True)  # type: ignore[assignment]
+    def __init__(self, redirect_to: str) -> None:
+        super().__init__(redirect_to, preserve_request=True)
+
+
+class Slashes(CommonMiddleware):
+    """Django's way to the address with its slash, on which nothing that is sent gets lost."""
+
+    response_redirect_class = Moved
+
+    def get_full_path_with_slash(self, request: HttpRequest) -> str:
+        """As Django's, which with DEBUG takes a POST for lost."""
+        return escape_leading_slashes(request.get_full_path(force_append_slash=True))
 
 
 def refused(request: HttpRequest, exception: Exception) -> HttpResponse:

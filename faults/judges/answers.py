@@ -29,7 +29,10 @@ def wrong_answers(exchanges: Sequence[Exchange], rest: AtRest) -> Iterator[str]:
     going = {each.subject for each in exchanges if each.what == "delete account"}
     owner_of = owners_of_counters(exchanges) | {id: each.owner for id, each in rest.todos.items()}
     for each in exchanges:
-        stays = owner_of.get(each.subject, each.subject) not in going
+        # A counter is known by its name as long as it is not known to be made.
+        by_name = each.what in ("create counter", "list counters")
+        owner = each.sent["owner"] if by_name else owner_of.get(each.subject, each.subject)
+        stays = owner not in going
         if _is_error(each) or (each.what in ONES_OWN and stays and _is_refusal(each)):
             yield f"{each.what} {each.subject} at {each.began:.2f} s was answered {each.status}"
 

@@ -1,8 +1,15 @@
 """Many deletions at once: nobody waits for one that is huge, and chunks keep to their time."""
 
+from collections import defaultdict
+from dataclasses import replace
+from functools import partial
+from typing import Any
+from uuid import UUID
+
 import pytest
 
 from apps.todos.models import Todo
+from apps.todos.owners import TODOS
 from apps.users.models import Deletion
 from apps.users.operations.cascading import RECORD
 from apps.users.queries import get_deletion
@@ -94,6 +101,27 @@ class TestFairness:
 
         assert state_of(small) == "done"
         assert {state_of(each) for each in huge} == {"running"}
+
+    def test_takes_together_what_fits_with_the_pace_that_was_learned_meanwhile(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Each has more rows than the first chunk may have, and a tenth of those of the second."""
+        purge, taken = TODOS.purge_chunk, []
+
+        def purge_chunk(*owner_ids: UUID, **how: Any) -> Chunk:
+            taken.append(len(owner_ids))
+            return replace(purge(*owner_ids, **how), seconds=0.001)
+
+        monkeypatch.setattr(TODOS, "purge_chunk", purge_chunk)
+        for number in range(12):
+            delete(settle_with_many(f"one of many {number}", 5))
+        look = Look(paces=defaultdict(partial(Pace, rows=4)))
+        look.work_a_round()  # counts them
+
+        look.work_a_round()
+
+        assert cascade.FEWEST_ROWS == 50
+        assert taken == [1, 10, 1]
 
     def test_takes_many_small_ones_together(self) -> None:
         for number in range(20):

@@ -172,7 +172,6 @@ class TestRecovery:
         assert struck.recovered is not None
         # Three looks, a tenth of a second apart, in which pulses were felt all the time.
         assert struck.recovered - struck.ended > 0.3
-        assert struck.ended - struck.began < 0.1
 
     def test_is_not_expected_where_epis_never_was_at_work(
         self, monkeypatch: pytest.MonkeyPatch

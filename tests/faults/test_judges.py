@@ -472,6 +472,16 @@ class TestAnswers:
         stays = [each for each in exchanges if each.what != "delete account"]
         assert found(answers.wrong_answers, ([*stays, refused], at_rest))
 
+    @pytest.mark.parametrize("what", ["create counter", "list counters"])
+    def test_somebody_who_goes_may_be_refused_a_counter(self, what: str) -> None:
+        exchanges, at_rest = departure()
+        counter = {"owner": LEAVER, "name": "another"}
+        refused = exchange(what, "another", counter, 6, status=401)
+
+        assert not found(answers.wrong_answers, ([*exchanges, refused], at_rest))
+        stays = [each for each in exchanges if each.what != "delete account"]
+        assert found(answers.wrong_answers, ([*stays, refused], at_rest))
+
     @pytest.mark.parametrize(
         ("status", "code", "faults"), [(412, "", 0), (429, "", 0), (403, "", 1)]
     )

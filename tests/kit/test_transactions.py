@@ -6,7 +6,7 @@ import pytest
 from django.db import connections, transaction
 
 from apps.todos.models import FeedCursor
-from kit.transactions import after_commit, at_once, durable
+from kit.transactions import after_commit, durable, in_one_statement
 
 pytestmark = pytest.mark.django_db(databases=["default", "todos"], transaction=True)
 
@@ -57,19 +57,22 @@ class TestAfterCommit:
 
 class TestAtOnce:
     def test_is_committed_without_an_end(self) -> None:
-        with at_once("todos") as cursor:
-            cursor.execute("INSERT INTO todos_feedcursor (id, position) VALUES (1, 7)")
+        in_one_statement(
+            "todos",
+            "INSERT INTO todos_feedcursor (id, position) VALUES (1, %(at)s) RETURNING id",
+            {"at": 7},
+        )
 
         connections["todos"].close()
         assert FeedCursor.objects.get().position == 7
 
     def test_is_refused_inside_a_transaction_that_may_still_be_rolled_back(self) -> None:
         with durable("todos"), pytest.raises(RuntimeError, match="another transaction"):
-            at_once("todos")
+            in_one_statement("todos", "SELECT 1", {})
 
     def test_does_not_mind_one_of_another_database(self) -> None:
-        with durable("default"), at_once("todos") as cursor:
-            cursor.execute("SELECT 1")
+        with durable("default"):
+            assert in_one_statement("todos", "SELECT %(one)s", {"one": 1}) == (1,)
 
 
 class TestBareOnCommit:

@@ -7,7 +7,8 @@ from django.db import migrations, models
 # checkpoint.
 #
 # Fifteen bytes of SHA-256: with the one that says how long they are, they fill two words. Two keys
-# of one counter that agree in them cost 2^60 attempts to find, and would be taken for one.
+# of one counter that agree in them cost 2^60 attempts to find; the second is accepted and then set
+# aside, for the index has no place for it.
 #
 # `bytea` reads backslashes, so they are doubled. (`convert_to` takes any text as it is, but what it
 # gives depends on the database's encoding, so a function that calls it cannot become part of the
@@ -16,6 +17,15 @@ DIGEST = r"""
 CREATE FUNCTION counter_key_digest(counter_id uuid, key text) RETURNS bytea
 IMMUTABLE PARALLEL SAFE
 RETURN substr(sha256(uuid_send(counter_id) || replace(key, '\', '\\')::bytea), 1, 15)
+"""
+
+# The new index first: while it is built the ledger can be read, and so increments be accepted. Only
+# what is between them, an instant, keeps everybody out.
+SWAP = """
+CREATE UNIQUE INDEX counter_key_digest_once
+    ON counter_entry (counter_key_digest(counter_id, key));
+ALTER TABLE counter_entry DROP CONSTRAINT counter_key_once;
+ALTER INDEX counter_key_digest_once RENAME TO counter_key_once
 """
 
 # As before (0003), but that the ledger is asked by digests.
@@ -131,18 +141,23 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.RunSQL(DIGEST),
-        migrations.RemoveConstraint(model_name="entry", name="counter_key_once"),
-        migrations.AddConstraint(
-            model_name="entry",
-            constraint=models.UniqueConstraint(
-                models.Func(
-                    "counter",
-                    "key",
-                    function="counter_key_digest",
-                    output_field=models.BinaryField(),
+        migrations.RunSQL(
+            SWAP,
+            state_operations=[
+                migrations.RemoveConstraint(model_name="entry", name="counter_key_once"),
+                migrations.AddConstraint(
+                    model_name="entry",
+                    constraint=models.UniqueConstraint(
+                        models.Func(
+                            "counter",
+                            "key",
+                            function="counter_key_digest",
+                            output_field=models.BinaryField(),
+                        ),
+                        name="counter_key_once",
+                    ),
                 ),
-                name="counter_key_once",
-            ),
+            ],
         ),
         migrations.RunSQL(ACCEPT),
         migrations.RunSQL(FIND),
