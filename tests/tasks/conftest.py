@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -142,6 +143,7 @@ def crew(broker: Broker) -> Iterator[Crew]:
     yield crew
     for worker in reversed(crew.started):
         worker.kill()
+        sys.stdout.write(worker.log)  # is shown where the test has failed
 
 
 def environment_of_tests(broker: Broker) -> dict[str, str]:
