@@ -135,6 +135,35 @@ def _read(stream: IO[bytes], most: int) -> bytes:
     return b"".join(chunks)
 
 
+class Opened:
+    """What a thread has open, by database. It is closed when the thread ends.
+
+    The web server ends threads that were idle for half a minute, and makes new ones. What Django
+    has opened for them is in circles: it would stay open until the garbage is looked through, and
+    behind a few pauses the database would let nobody in any more.
+
+    A fork forgets the threads of its parent, whose sessions go on.
+    """
+
+    def __init__(self) -> None:
+        self._pid = os.getpid()
+        self.by_alias: dict[str, Any] = {}
+
+    def __del__(self) -> None:
+        if self._pid == os.getpid():
+            for opened in self.by_alias.values():
+                opened.close()
+
+
+_of_thread = threading.local()
+
+
+def close_with_its_thread(connection: BaseDatabaseWrapper, **_: Any) -> None:
+    if not hasattr(_of_thread, "opened"):
+        _of_thread.opened = Opened()
+    _of_thread.opened.by_alias[connection.alias] = connection.connection
+
+
 def limit_statements(connection: BaseDatabaseWrapper, **_: Any) -> None:
     """End what takes the database too long: a search through thousands of the longest texts would
     keep its thread for minutes. Not in workers and commands, where nobody waits."""
@@ -145,6 +174,7 @@ def limit_statements(connection: BaseDatabaseWrapper, **_: Any) -> None:
 
 
 connection_created.connect(limit_statements)
+connection_created.connect(close_with_its_thread)
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "epis.settings")
 
 # Half of the threads may wait for increments, too: see `apps.counter.api.waiting`.

@@ -36,8 +36,6 @@ def web(locations: Locations) -> Part:
         *("granian", "--interface", "wsgi", "--host", HOST, "--port", str(settings.PORT)),
         *("--workers", str(settings.WEB_WORKERS)),
         *("--blocking-threads", str(settings.WEB_THREADS)),
-        # As long as may be: what Django has opened for one that ends stays open for a while.
-        *("--blocking-threads-idle-timeout", "600"),
         *("--respawn-failed-workers", "--respawn-interval", "0.5"),
         *("--workers-kill-timeout", str(WEB_STOP_SECONDS), "--no-ws"),
         "epis.wsgi:application",
