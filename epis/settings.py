@@ -304,7 +304,7 @@ REST_FRAMEWORK = {
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": [
-        "rest_framework.renderers.JSONRenderer",
+        "kit.api.bodies.QuickJSONRenderer",
         "epis.api.pages.BrowsablePages",
     ],
     "DEFAULT_PARSER_CLASSES": [

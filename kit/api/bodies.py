@@ -7,8 +7,10 @@ every request: together a tenth of what such a request costs.
 
 import json
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import IO, Any
 
+import orjson
 from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from rest_framework.exceptions import ParseError
@@ -16,10 +18,13 @@ from rest_framework.parsers import FormParser, JSONParser
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.utils.encoders import JSONEncoder
 from rest_framework.utils.json import strict_constant
 
 DEEPEST = 20  # lists and objects in each other; none of those that mean anything has five
 DECODER = json.JSONDecoder(parse_constant=strict_constant)
+# Of what JSON has no word for, DRF says how it is written, times too.
+AS_DRF_WRITES = JSONEncoder().default
 
 
 class BoundedJSONParser(JSONParser):
@@ -85,6 +90,30 @@ class TrueFormParser(FormParser):
         return form
 
 
+class QuickJSONRenderer(JSONRenderer):
+    """What DRF's own renderer writes, written by orjson: 50 todos in a tenth of the time.
+
+    What orjson refuses, such as integers of more than 64 bits, DRF writes or refuses; and what is
+    to be indented, for people. Only where DRF escapes U+2028 and refuses NaN, one is written as it
+    is, and the other as null.
+    """
+
+    def render(
+        self,
+        data: Any,
+        accepted_media_type: str | None = None,
+        renderer_context: Mapping[str, Any] | None = None,
+    ) -> bytes:
+        is_plain = accepted_media_type in (None, self.media_type)
+        if data is not None and is_plain and not (renderer_context or {}).get("indent"):
+            try:
+                return orjson.dumps(data, AS_DRF_WRITES, orjson.OPT_PASSTHROUGH_DATETIME)
+            except TypeError:  # which its own error is, too
+                pass
+        written: bytes = super().render(data, accepted_media_type, renderer_context)
+        return written
+
+
 def data_of(request: Request) -> Any:
     """`request.data`; JSON without the search for its parser."""
     if request.content_type == JSONParser.media_type and request.body:
@@ -93,7 +122,11 @@ def data_of(request: Request) -> Any:
 
 
 def answered(
-    request: Request, data: Any, *, status: int, headers: Mapping[str, str]
+    request: Request,
+    data: Any,
+    *,
+    status: int = 200,
+    headers: Mapping[str, str] = MappingProxyType({}),
 ) -> HttpResponseBase:
     """An answer with this data; as JSON not by way of a DRF response, which renders it later."""
     if request.accepted_renderer.format != JSONRenderer.format:
