@@ -16,7 +16,7 @@ from django.db.models.expressions import OrderBy
 from rest_framework.exceptions import ValidationError
 from rest_framework.pagination import CursorPagination
 from rest_framework.request import Request
-from rest_framework.utils.urls import replace_query_param
+from rest_framework.response import Response
 from rest_framework.views import APIView
 
 # By the values of a row that a list is ordered by.
@@ -102,7 +102,7 @@ class NewestFirst(CursorPagination):
         """A page of the rows that `find` gives. `name`: of what, and in which order."""
         size = self.get_page_size(request)
         self.position_of = position_of
-        self.salt = f"{name} {self.list_of(request)}"
+        self.signer = signing.TimestampSigner(salt=f"{name} {self.list_of(request)}")
         self.request = request
         backwards, position = self.read_cursor(request)
 
@@ -136,6 +136,17 @@ class NewestFirst(CursorPagination):
             raise ValidationError({self.page_size_query_param: [message]})
         return min(size, self.max_page_size)
 
+    def page_of(self, results: list[Any]) -> dict[str, Any]:
+        """What an answer says: the page, and the addresses of those around it."""
+        return {
+            "next": self.get_next_link(),
+            "previous": self.get_previous_link(),
+            "results": results,
+        }
+
+    def get_paginated_response(self, data: Any) -> Response:
+        return Response(self.page_of(data))
+
     def get_next_link(self) -> str | None:
         return self._link(self.rows[-1:], backwards=False) if self.has_next else None
 
@@ -145,9 +156,11 @@ class NewestFirst(CursorPagination):
     def _link(self, edge: list[Any], *, backwards: bool) -> str:
         """The page beyond the row in `edge`; without one, the first page, or the last."""
         position = self.position_of(edge[0]) if edge else None
-        cursor = signing.dumps([backwards, position], salt=self.salt)
-        here = self.request.build_absolute_uri()
-        return replace_query_param(here, self.cursor_query_param, cursor)
+        name = self.cursor_query_param
+        cursor = self.signer.sign_object([backwards, position])  # has no character to quote
+        address, _, query = self.request.build_absolute_uri().partition("?")
+        asked = [each for each in query.split("&") if each and not each.startswith(f"{name}=")]
+        return f"{address}?{'&'.join([*asked, f'{name}={cursor}'])}"
 
     def read_cursor(self, request: Request) -> tuple[bool, Position | None]:
         """Raises ValidationError for a cursor that this list in this order did not give.
@@ -158,7 +171,7 @@ class NewestFirst(CursorPagination):
         if cursor is None:
             return False, None
         try:
-            backwards, position = signing.loads(cursor, salt=self.salt)
+            backwards, position = self.signer.unsign_object(cursor)
         except signing.BadSignature:
             message = "This cursor does not belong to this list in this order."
             raise ValidationError({self.cursor_query_param: [message]}) from None

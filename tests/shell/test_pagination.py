@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from django.test import Client
@@ -69,6 +70,26 @@ class TestNewestFirst:
         assert first["next"].startswith("http://testserver/api/todos/?")
         assert "page_size=4" in first["next"]
         assert last["next"] is None
+
+    def test_links_repeat_what_was_asked_and_name_one_cursor(
+        self, client: Client, todos: list[Todo]
+    ) -> None:
+        asked = "page_size=4&note=a%26b+%EC%9A%B0"
+        first = get(client, f"/api/todos/?{asked}")
+        second = get(client, first["next"])
+
+        queries = [urlsplit(link).query for link in (first["next"], second["next"])]
+        for query in [*queries, urlsplit(second["previous"]).query]:
+            assert query.startswith(f"{asked}&cursor=")
+            assert len(parse_qs(query)["cursor"]) == 1
+
+    def test_a_cursor_in_other_letters_gives_way_to_the_next(
+        self, client: Client, todos: list[Todo]
+    ) -> None:
+        first = get(client, "/api/todos/?page_size=4")
+        disguised = get(client, first["next"].replace("cursor=", "%63ursor="))
+
+        assert ids([get(client, disguised["next"])]) == [str(todo.id) for todo in todos[2::-1]]
 
     def test_has_no_links_where_one_page_is_all(self, client: Client, todos: list[Todo]) -> None:
         page = get(client, f"/api/todos/?page_size={len(todos)}")

@@ -137,7 +137,7 @@ class TodoViewSet(TellsWhatIsCurrent, GenericViewSet[Todo]):
     def get_serializer_class(self) -> type[TodoSerializer]:
         return TodoReplacementSerializer if self.action == "update" else TodoSerializer
 
-    def list(self, request: Request) -> Response:
+    def list(self, request: Request) -> HttpResponseBase:
         """Your own todos and others' public ones; staff see all."""
         wanted = asked_for(request.query_params)
         ordering = wanted.pop("ordering", [])
@@ -146,7 +146,7 @@ class TodoViewSet(TellsWhatIsCurrent, GenericViewSet[Todo]):
         rows = self.paginator.paginate(request, f"todos {ordering}", find, order.position_of)
         if wanted.get("deleted"):
             self.deleted = rows
-        return self.paginator.get_paginated_response([represent(row) for row in rows])
+        return answered(request, self.paginator.page_of([represent(row) for row in rows]))
 
     @extend_schema(parameters=[IDEMPOTENCY_KEY, ETAG, LOCATION])
     def create(self, request: Request) -> HttpResponseBase:
