@@ -126,7 +126,11 @@ class Client:
         }
 
     def ask(self, method: str, path: str, body: Any = None) -> Any:
-        """Raises CannotMeasure if it is refused."""
+        """What the answer says. Raises CannotMeasure if it is refused."""
+        return json.loads(self.receive(method, path, body))
+
+    def receive(self, method: str, path: str, body: Any = None) -> bytes:
+        """The answer as it comes. Raises CannotMeasure if it is refused."""
         content = None if body is None else json.dumps(body)
         try:
             status, text = self._send(method, path, content)
@@ -135,7 +139,7 @@ class Client:
             status, text = self._send(method, path, content)
         if status >= 400:
             raise CannotMeasure(f"{method} {path}: {status} {text[:300].decode()}")
-        return json.loads(text)
+        return text
 
     def _send(self, method: str, path: str, content: str | None) -> tuple[int, bytes]:
         self._connection.request(method, path, content, self._headers)
@@ -150,8 +154,9 @@ def sign_up(epis: Instance, name: str) -> tuple[UUID, str]:
     return user_id, epis.call("POST", "/api/auth/tokens/", account)["token"]
 
 
-def ask(database: "psycopg.Connection[Any]", query: str, told: dict[str, Any]) -> list[Any]:
-    return database.execute(query, told).fetchall()
+def receive(database: "psycopg.Connection[Any]", query: str, told: dict[str, Any]) -> None:
+    """All rows, as they come: nothing is made of them."""
+    database.execute(query, told)
 
 
 def milliseconds(action: Callable[[], object], times: int) -> list[float]:
