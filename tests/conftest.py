@@ -10,6 +10,7 @@ import pytest
 from django.test import Client
 
 from tests.conforming import complaints
+from tests.pages import inline_in
 from tests.planted import Overhearing
 from tests.racing import in_thread, join
 
@@ -50,13 +51,13 @@ def no_secret_is_logged(log_of_the_run: Overhearing) -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def every_answer_is_what_the_schema_says() -> Iterator[None]:
-    """Of the API to the test client, in any test."""
+    """Of the API to the test client, in any test. And no page does what its policy forbids."""
     with pytest.MonkeyPatch.context() as patch:
         ask = Client.request
 
         def ask_and_compare(client: Client, **request: Any) -> Any:
             response = ask(client, **request)
-            wrong = list(complaints(response))
+            wrong = [*complaints(response), *inline_in(response)]
             asked = f"{request.get('REQUEST_METHOD', 'GET')} {request.get('PATH_INFO')}"
             assert wrong == [], f"{asked}: {response.status_code}"
             return response

@@ -182,6 +182,19 @@ class TestTable:
                     refused = (403, 405) if role == "owner" else (401, 405)
                     assert response.status_code in refused, (method, role, response.content)
 
+    @pytest.mark.parametrize("route", ROUTES)
+    def test_opens_as_a_page(self, route: str, settings: Any) -> None:
+        """Also where nothing is to be read, for the form. `tests.pages` looks at each."""
+        settings.MAIL_IS_SENT = True
+        world = World(route)
+        browser = Client(headers={"Accept": "text/html"})
+        browser.force_login(world.owner)
+
+        page = browser.get(route.format(**world.ids(route)))
+
+        is_read = any((cell.route, cell.method) == (route, "GET") for cell in CELLS)
+        assert page.status_code in ([200, 406] if is_read else [403, 405])
+
     def test_would_miss_a_route(self) -> None:
         planted = path("deep/", include([path("planted/<uuid:id>/", index)]))
 

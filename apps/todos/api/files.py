@@ -16,7 +16,7 @@ from rest_framework import serializers
 from rest_framework.exceptions import UnsupportedMediaType, ValidationError
 from rest_framework.generics import GenericAPIView
 from rest_framework.parsers import MultiPartParser
-from rest_framework.renderers import BaseRenderer, BrowsableAPIRenderer, JSONRenderer
+from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -100,7 +100,6 @@ class ImportView(GenericAPIView[Todo]):
     """Brings in todos from a file, as they are exported, or written by hand."""
 
     parser_classes = [MultiPartParser]  # for a form; other bodies are read here
-    renderer_classes = [JSONRenderer, BrowsableAPIRenderer]
     serializer_class = UploadSerializer
 
     @extend_schema(
