@@ -12,6 +12,7 @@ Two ways to run:
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import dj_database_url
 import dj_email_url
@@ -50,10 +51,12 @@ def _mail_server(url: str) -> dict[str, Any]:
     """Django's settings for sending mail by this address; none for none."""
     if not url:
         return {}
-    scheme, _, _ = url.partition("://")
-    if f"{scheme}://" not in MAIL_SCHEMES:
+    if not url.startswith(MAIL_SCHEMES):
         raise ValidationError(f"Does not begin with {', '.join(MAIL_SCHEMES)}.")
-    return dict(dj_email_url.parse(url))
+    server = dict(dj_email_url.parse(url))
+    if server["EMAIL_FILE_PATH"]:  # without its first slash: a folder of whoever runs epis
+        server["EMAIL_FILE_PATH"] = unquote(urlsplit(url).path)
+    return server
 
 
 def _each_is_a_word(words: list[str]) -> None:
@@ -71,7 +74,7 @@ KEYS_FOR_TRYING = ("for-trying-only", "django-insecure-")
 FEWEST_CHARACTERS = 5
 
 # Not console://, which would write codes into the log. With submission:// over TLS.
-MAIL_SCHEMES = ("smtp://", "submission://", "file://")
+MAIL_SCHEMES = ("smtp://", "submission://", "file:///")
 
 some_words: list[Callable[[Any], Any]] = [validate.Length(min=1), _each_is_a_word]
 web_address = validate.Regexp(

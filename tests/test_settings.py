@@ -90,6 +90,7 @@ class TestSettings:
             ("TODOS_DATABASE_URL", "postgresql://somebody@127.0.0.1:1/users"),
             ("EMAIL_URL", "smtp+tls://mail.example.org"),
             ("EMAIL_URL", "console://"),
+            ("EMAIL_URL", "file://folder"),
             ("PUBLIC_URL", "epis.example.org"),
             ("PUBLIC_URL", "https://epis.example.org/path"),
             ("PROXIES", "-1"),
@@ -107,6 +108,11 @@ class TestSettings:
         code = "from epis import settings; print(settings.SERVERS_ARE_NAMED, settings.BROKER_URL)"
 
         assert run("-c", code, folder=tmp_path).stdout == "True redis://127.0.0.1:1/0\n"
+
+    def test_put_mail_for_trying_where_it_is_said(self) -> None:
+        code = "from epis import settings; print(settings.EMAIL_FILE_PATH)"
+
+        assert run("-c", code, EMAIL_URL="file:///srv/mail%20here").stdout == "/srv/mail here\n"
 
     @pytest.mark.parametrize(
         "command",
