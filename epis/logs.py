@@ -25,3 +25,11 @@ class Discreet(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         return SECRETS.sub(UNSAID, super().format(record))
+
+
+class WithoutTraceback(logging.Filter):
+    """For what any stranger can make Django log, and whose message says all there is to know."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.exc_info = None
+        return True

@@ -4,6 +4,7 @@ import logging
 import time
 
 import pytest
+from django.test import Client
 
 from epis.logs import UNSAID, Discreet
 from tests.planted import Overhearing, secrets_in
@@ -44,6 +45,24 @@ class TestLine:
         line("Not Found: %s", "/" + said * (40_000 // len(said)))
 
         assert time.thread_time() - began < 0.5  # else some seconds, and hours for a long header
+
+
+@pytest.mark.urls("tests.shell.routes")
+class TestTraceback:
+    def test_is_not_told_of_a_host_that_is_not_ours(self, caplog: pytest.LogCaptureFixture) -> None:
+        refused = Client().get("/api/plans/", headers={"Host": "evil.example"})
+
+        assert refused.status_code == 400
+        (record,) = caplog.records
+        assert (record.name, record.exc_info) == ("django.security.DisallowedHost", None)
+        assert "evil.example" in record.getMessage()
+        assert len(Discreet("%(message)s").format(record).splitlines()) == 1
+
+    @pytest.mark.parametrize("way", ["bug", "suspicious"])
+    def test_is_told_of_all_else(self, caplog: pytest.LogCaptureFixture, way: str) -> None:
+        Client(raise_request_exception=False).get(f"/api/fail-outside/{way}/")
+
+        assert "Traceback" in Discreet("%(message)s").format(caplog.records[-1])
 
 
 class TestOverhearing:
