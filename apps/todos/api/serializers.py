@@ -11,7 +11,7 @@ from rest_framework.settings import api_settings
 
 from apps.todos.models import Label, Owner, Todo, Version, no_repeats
 from apps.todos.queries.listing import Listed
-from kit.api.fields import Flag, Text
+from kit.api.fields import Flag, Text, WholeNumber
 
 NON_FIELD = api_settings.NON_FIELD_ERRORS_KEY
 MOST_ITEMS = 1_000  # of a bulk
@@ -143,7 +143,7 @@ def fields_of_new(data: Any) -> dict[str, Any] | None:
 class TodoReplacementSerializer(TodoSerializer):
     """With the version that is meant to be replaced, for who cannot send If-Match: a form."""
 
-    version = serializers.IntegerField(
+    version = WholeNumber(
         required=False,
         min_value=1,
         help_text="The version that this replaces. If the todo has changed since, nothing is done.",
@@ -211,7 +211,7 @@ class EditSerializer(TodoSerializer):
     """A change in a bulk: as in a PATCH, with the id, and the version that it is meant for."""
 
     id = serializers.UUIDField()
-    version = serializers.IntegerField(required=False, min_value=1)
+    version = WholeNumber(required=False, min_value=1)
 
     class Meta(TodoSerializer.Meta):
         extra_kwargs = {**TodoSerializer.Meta.extra_kwargs, "title": {"required": False}}

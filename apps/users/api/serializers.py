@@ -7,7 +7,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from apps.users.models import Deletion, DeletionStep, Token, User
-from kit.api.fields import Flag, Text
+from kit.api.fields import Flag, Text, WholeNumber
 
 PASSWORD_LENGTH = 1_000
 LIFETIME_SECONDS = 10 * 365 * 24 * 60 * 60
@@ -60,7 +60,7 @@ class CredentialsSerializer(serializers.Serializer[Any]):
         allow_blank=True,
         help_text="Where the token will be used, to know it by later.",
     )
-    expires_in = serializers.IntegerField(
+    expires_in = WholeNumber(
         min_value=1,
         max_value=LIFETIME_SECONDS,
         required=False,
