@@ -4,19 +4,23 @@ import gzip
 import json
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import unquote, urlencode
 from uuid import UUID
 
 import pytest
 from django.apps import apps
 from django.db import connections, router
 from django.test import Client
+from django.urls import Resolver404, resolve
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
 from apps.counter import public as counter
 from apps.users.models import Token, User
 from apps.users.operations.deletions import request_deletion
+from epis.api.description import schema
 from tests.clients import client_of, send_json
+from tests.conforming import CONVERTER, resolved
 from tests.factories import UserFactory
 from tests.people import EVERYWHERE
 
@@ -32,13 +36,32 @@ TEXT: list[Any] = [None, 5, True, ["x"], {"x": 1}, NUL, HALF, LONG]
 NEEDED = [*TEXT, "", " "]
 NAMES = [*NEEDED, "a b", "a/b", "<b>", "x" * 151]
 MOMENTS = [5, True, [], "soon", "2031-02-30T00:00:00Z", "0001-01-01T00:00:00+14:00"]
+VERSIONS = [0, -1, "x", "1", 1.0, 1.5, True, None]
+TODO: dict[str, list[Any]] = {
+    "title": [*NEEDED, "x" * 201],
+    "content": [None, 5, NUL, HALF],
+    "category": [None, 5, NUL, "x" * 65],
+    "tags": [None, "x", 5, {}, [None], [""], ["a", "a"], ["x" * 51], [NUL], ["x"] * 21],
+    "due_at": MOMENTS,
+    "completed": [None, "maybe", "true", 0, 1, 2, []],
+    "visibility": [None, "", "secret", 5, []],
+}
+COUNTER: dict[str, list[Any]] = {
+    "name": [*NEEDED, "x" * 201],
+    "description": [None, 5, NUL, HALF],
+    "visibility": [None, "", "secret", 5],
+}
 BODIES: dict[tuple[str, str], dict[str, list[Any]]] = {
     ("POST", "/api/users/"): {
         "username": NAMES,
         "password": [*TEXT, "", "short", "1234567890123", "password123"],
         "email": [*TEXT, "nobody", "a@b", "@example.com", f"{'x' * 250}@example.com"],
     },
-    ("POST", "/api/user/create"): {"username": [None, "a b"], "password": [None, "short"]},
+    ("POST", "/api/user/create"): {
+        "username": [None, "a b"],
+        "password": [None, "short"],
+        "email": ["nobody"],
+    },
     ("PATCH", "/api/users/{user}/"): {"username": NAMES, "email": [5, "nobody", NUL]},
     ("PUT", "/api/users/{user}/"): {"username": [None, "", "a b", 5], "email": [[], "nobody"]},
     ("POST", "/api/users/me/password/"): {
@@ -50,27 +73,24 @@ BODIES: dict[tuple[str, str], dict[str, list[Any]]] = {
         "username": [*NEEDED, "x" * 151],
         "password": [*TEXT, ""],
         "name": [5, [], NUL, "x" * 101],
-        "expires_in": [0, -1, 1.5, True, "soon", 10**30, [1]],
+        "expires_in": [0, -1, 1.5, 60.0, True, "soon", "60", 10**30, [1]],
     },
+    ("POST", "/api/auth/password-reset/"): {"username": NAMES},
     ("POST", "/api/auth/password-reset/{user}/x-y/"): {"new_password": [*TEXT, ""]},
-    ("POST", "/api/todos/"): {
-        "title": [*NEEDED, "x" * 201],
-        "content": [None, 5, NUL, HALF],
-        "category": [None, 5, NUL, "x" * 65],
-        "tags": [None, "x", 5, {}, [None], [""], ["a", "a"], ["x" * 51], [NUL], ["x"] * 21],
-        "due_at": MOMENTS,
-        "completed": [None, "maybe", "true", 0, 1, 2, []],
-        "visibility": [None, "", "secret", 5, []],
+    ("POST", "/api/todos/"): TODO,
+    ("POST", "/api/todo/create"): TODO,
+    ("PATCH", "/api/todos/{todo}/"): TODO,
+    ("PUT", "/api/todos/{todo}/"): {**TODO, "version": VERSIONS},
+    ("POST", "/api/todos/bulk/"): {
+        "create": [*[None, 5, "x", {}, [5], [None], [{}]], [{"title": NUL}]],
+        "update": [
+            *[None, 5, "x", {}, [5], [{}], [{"id": 5}], [{"id": NUL}], [{"id": True}]],
+            *[[{"id": NOBODY, "version": version}] for version in VERSIONS],
+        ],
+        "delete": [None, 5, "x", {}, [None], [5], [True], ["x"], [[]], [NUL]],
     },
-    ("POST", "/api/todo/create"): {"title": [None, "", NUL]},
-    ("PATCH", "/api/todos/{todo}/"): {"title": [None, "", NUL, LONG], "due_at": MOMENTS},
-    ("PUT", "/api/todos/{todo}/"): {"title": [None, "", NUL], "version": [0, -1, "x", 1.5, None]},
-    ("POST", "/api/counters/"): {
-        "name": [*NEEDED, "x" * 201],
-        "description": [None, 5, NUL, HALF],
-        "visibility": [None, "", "secret", 5],
-    },
-    ("PATCH", "/api/counters/{counter}/"): {"name": NEEDED, "visibility": ["secret", None]},
+    ("POST", "/api/counters/"): COUNTER,
+    ("PATCH", "/api/counters/{counter}/"): COUNTER,
     ("POST", "/api/counters/{counter}/increments/"): {
         "amount": [0, 1.5, "1", None, True, 10**9 + 1, -(10**9) - 1, 10**400, [], {}],
         "key": [None, "", " ", "a b", "é", NUL, HALF, 5, [], "x" * 256],
@@ -87,6 +107,7 @@ GOOD: dict[str, Any] = {
     "/api/todos/{todo}/": {"title": "x"},
     "/api/counters/": {"name": "x"},
     "/api/counters/{counter}/": {},
+    "/api/todos/bulk/": {"create": [{"title": "good"}]},
 }
 # What else is wrong with a request: where it goes, in which query, with which status.
 ADDRESSES = [
@@ -107,6 +128,19 @@ ADDRESSES = [
     *[("GET", f"/api/todos/?{of}=soon", 400) for of in ("due_before", "created_after", "overdue")],
     *[("GET", f"/api/todos/?{of}=%00", 400) for of in ("search", "tag", "category", "username")],
     ("GET", "/api/todos/?ordering=password", 400),
+    *[("GET", f"/api/todos/{of}/?cursor=x", 400) for of in ("tags", "categories")],
+    *[("GET", f"/api/todos/changes/?{of}", 400) for of in ("since=x", "since=%00", "page_size=0")],
+    *[("GET", f"/api/todos/{{todo}}/history/?{of}", 400) for of in ("cursor=x", "page_size=x")],
+    ("GET", f"/api/todos/{NOBODY}/history/", 404),
+    ("POST", f"/api/todos/{NOBODY}/restore/", 404),
+    *[("POST", f"/api/todos/{{todo}}/history/{of}/restore/", 404) for of in (0, 9, 10**30, "x")],
+    ("GET", "/api/todos/export/?format=xml", 404),
+    ("POST", "/api/todos/import/?broken=maybe", 400),
+    ("POST", "/api/auth/password-reset/x/y/", 404),
+    *[("POST", f"/api/auth/password-reset/{NOBODY}/{code}/", 400) for code in ("x-y", "%00")],
+    ("PUT", "/api/auth/password-reset/", 405),
+    ("DELETE", "/api/auth/tokens/x/", 404),
+    ("POST", "/api/users/{user}/", 405),
     ("PUT", "/api/counters/{counter}/", 405),
     ("POST", "/api/users/me/", 405),
     ("PATCH", "/api/auth/tokens/", 405),
@@ -119,8 +153,22 @@ SNAPSHOT = """
     FROM {table} AS row
 """
 NO_JSON = [b"", b"{", b"[", b"null", b"5", b'"x"', b"[]", b"\xff\xfe{}", b'{"a": NaN}', b"{}x"]
+FILES = [
+    *[("application/json", of) for of in (b"{", b"5", b"[5]", b"[{}]", b'[{"title": ""}]')],
+    ("application/json", b'[{"title": "good"}, {"title": "bad", "due_at": "soon"}]'),
+    ("application/json", b'[{"title": "a\\u0000b"}]'),
+    ("application/json", b"\xff\xfe"),
+    *[("text/csv", of) for of in (b"colour\nred\n", b"title\ngood\n\x00\n", b'title\n"x')],
+]
 MEDIA_TYPES = ["text/plain", "application/xml", "text/csv", "x", "application/octet-stream"]
 POSTS = ["/api/users/", "/api/auth/tokens/", "/api/todos/", "/api/counters/"]
+
+
+@pytest.fixture(autouse=True)
+def quick(settings: Any) -> None:
+    """Passwords cost little here, and forgotten ones are reset by mail."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    settings.MAIL_IS_SENT = True
 
 
 @pytest.fixture
@@ -170,6 +218,25 @@ def refused(response: Any, *statuses: int) -> dict[str, Any]:
     return problem
 
 
+def route_of(address: str) -> str:
+    """As the schema has it; the address itself where there is none."""
+    try:
+        return "/" + CONVERTER.sub(r"{\1}", resolve(unquote(address.partition("?")[0])).route)
+    except Resolver404:
+        return address
+
+
+def written_fields() -> Iterator[tuple[str, str, str]]:
+    """Method, route and name of each field in JSON."""
+    for route, operations in schema()["paths"].items():
+        for method, operation in operations.items():
+            content = operation.get("requestBody", {}).get("content", {})
+            described = resolved(content.get("application/json", {}).get("schema", {}))
+            one = resolved(described.get("oneOf", [described])[0])  # or an array of such
+            for name in one.get("properties", {}):
+                yield method.upper(), route, name
+
+
 def bad_bodies() -> Iterator[Any]:
     for (method, route), fields in BODIES.items():
         for name, values in fields.items():
@@ -182,8 +249,25 @@ def bad_bodies() -> Iterator[Any]:
 BAD_BODIES = list(bad_bodies())
 
 
-def test_there_are_many() -> None:
-    assert len(BAD_BODIES) + len(ADDRESSES) + len(NO_JSON) * 2 + len(MEDIA_TYPES) * 2 >= 150
+class TestTable:
+    def test_is_long(self) -> None:
+        others = len(NO_JSON) * 2 + len(MEDIA_TYPES) * 2 + len(FILES)
+        assert len(BAD_BODIES) + len(ADDRESSES) + others >= 150
+
+    def test_has_every_route(self, where: dict[str, Any]) -> None:
+        tried = [path for _, path, _ in ADDRESSES] + [route for _, route in BODIES]
+        found = [route_of(path.format(**where)) for path in tried]
+
+        assert schema()["paths"].keys() - set(found) == set()
+
+    def test_has_every_field_that_is_written(self, where: dict[str, Any]) -> None:
+        tried = {
+            (method, route_of(route.format(**where)), name)
+            for (method, route), fields in BODIES.items()
+            for name in fields
+        }
+
+        assert set(written_fields()) - tried == set()
 
 
 class TestBadField:
@@ -229,6 +313,16 @@ class TestBadRequest:
         before = rows()
 
         refused(client.generic("POST", path, body, content_type="application/json"), 400)
+
+        assert rows() == before
+
+    @pytest.mark.parametrize(("media_type", "file"), FILES)
+    def test_is_refused_where_its_file_is_broken(
+        self, client: Client, where: dict[str, Any], media_type: str, file: bytes
+    ) -> None:
+        before = rows()
+
+        refused(client.generic("POST", "/api/todos/import/", file, content_type=media_type), 400)
 
         assert rows() == before
 
@@ -336,6 +430,12 @@ class TestBadRequest:
         assert response["WWW-Authenticate"] == "Bearer"
 
 
+few = settings(
+    max_examples=15,
+    deadline=None,
+    database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 anything = some.recursive(
     some.none()
     | some.booleans()
@@ -361,12 +461,7 @@ class TestAnyField:
         )
 
         @given(body=sent)
-        @settings(
-            max_examples=15,
-            deadline=None,
-            database=None,
-            suppress_health_check=[HealthCheck.function_scoped_fixture],
-        )
+        @few
         def send(body: dict[str, Any]) -> None:
             before = count(rows())
 
@@ -380,3 +475,37 @@ class TestAnyField:
 
         send()
         assert Token.objects.filter(user_id=where["user"]).exists()
+
+
+def parameters() -> dict[str, list[str]]:
+    """Of the query, by the route that reads them."""
+    found = {}
+    for route, operations in schema()["paths"].items():
+        known = operations.get("get", {}).get("parameters", [])
+        found[route] = [each["name"] for each in known if each["in"] == "query"]
+    return {route: names for route, names in found.items() if names}
+
+
+class TestAnyParameter:
+    """Whatever a parameter is given, it is taken or refused, and never a fault of ours."""
+
+    def test_is_taken_or_refused(self, client: Client, where: dict[str, Any]) -> None:
+        known = parameters()
+        value = some.text(max_size=30) | some.integers().map(str) | some.datetimes().map(str)
+
+        @given(data=some.data())
+        @settings(few, max_examples=300)
+        def ask(data: some.DataObject) -> None:
+            route = data.draw(some.sampled_from(sorted(known)))
+            given = some.fixed_dictionaries({}, optional=dict.fromkeys(known[route], value))
+            query = urlencode(data.draw(given), errors="replace")
+            owned = "todo" if route.startswith("/api/todos/") else "counter"
+            address = route.format(id=where[owned], counter_id=where["counter"])
+
+            response = client.get(f"{address}?{query}")
+
+            if response.status_code != 200:
+                refused(response, 400, 404)
+
+        ask()
+        assert len(known) > 10
