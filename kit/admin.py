@@ -15,6 +15,8 @@ from kit.errors import Refusal
 from kit.models import Owner
 
 LONGEST_SEARCH = 255  # characters, as of an increment's key
+# How the filters and links of these pages ask.
+LOOKUPS = {"exact", "gte", "lt", "isnull", "isempty"}
 
 
 class FirstRows(Paginator):
@@ -34,6 +36,22 @@ class Searched(admin.ModelAdmin):
 
     Each word is a condition for each field, and some thousand words took a thread for a minute.
     """
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        """What there is a filter or a link for.
+
+        Django takes any question to a row's own fields: a regular expression of whoever asks it,
+        and some on which it fails.
+        """
+        name, *more = lookup.split("__")
+        if name not in {field.name for field in self.opts.get_fields()}:
+            return super().lookup_allowed(
+                lookup, value, request
+            )  # a filter's own name, or no one's
+        filtered = [each[0] if isinstance(each, tuple) else each for each in self.list_filter]
+        is_known = name in filtered or name == "user_id" or self.opts.get_field(name).is_relation
+        is_plain = not more or more[-1] in LOOKUPS
+        return is_known and is_plain and super().lookup_allowed(lookup, value, request)
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
