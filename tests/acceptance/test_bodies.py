@@ -154,3 +154,33 @@ class TestBodiesThatDoNotArrive:
         for connection in stuck:
             connection.close()
         wait_for("a body taken again", lambda: sends_a_body().status == 202)
+
+
+class TestNoRequest:
+    """What the web server cannot make a request of, it refuses by itself, before epis sees it."""
+
+    @pytest.mark.parametrize(
+        ("sent", "status"),
+        [
+            (b"HELLO\r\n\r\n", 400),
+            (b"GET /api/ HTTP/1.1\r\nBad Header: x\r\n\r\n", 400),
+            (b"GET /api/ HTTP/1.1\r\nHost: a\r\nX: a\0b\r\n\r\n", 400),
+            (b"POST /api/users/ HTTP/1.1\r\nHost: a\r\nContent-Length: -2\r\n\r\n", 400),
+            (b"POST /api/users/ HTTP/1.1\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}", 400),
+            (b"GET /api/?" + b"x" * 70_000 + b" HTTP/1.1\r\nHost: a\r\n\r\n", 414),
+            (b"GET /api/ HTTP/1.1\r\n" + b"X: 1\r\n" * 101 + b"\r\n", 431),
+        ],
+        ids=lambda value: value[:30] if isinstance(value, bytes) else None,
+    )
+    def test_is_refused_without_a_body_and_hung_up_on(
+        self, epis: Running, sent: bytes, status: int
+    ) -> None:
+        with socket.create_connection(("127.0.0.1", epis.port), timeout=10) as connection:
+            connection.sendall(sent)
+            answer = b""
+            while more := connection.recv(65_536):
+                answer += more
+
+        head, _, body = answer.partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 %d " % status)
+        assert body == b""
