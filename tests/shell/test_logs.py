@@ -38,6 +38,13 @@ class TestLine:
     def test_says_all_the_rest(self) -> None:
         assert line("Not Found: %s", "/api/todos/1/") == "ERROR Not Found: /api/todos/1/"
 
+    def test_is_one_whatever_is_asked_for(self, caplog: pytest.LogCaptureFixture) -> None:
+        Client().get("/nothing%0A2026-01-01%20INFO%20forged%1B[31m")
+
+        (record,) = caplog.records
+        told = Discreet("%(message)s").format(record)
+        assert told == r"Not Found: /nothing\n2026-01-01 INFO forged\x1b[31m"
+
     @pytest.mark.parametrize("said", ["a", "a.", "@a", "a@", "://a:", "a@b.", "epis_", "://:"])
     def test_is_made_quickly_whatever_a_client_makes_us_say(self, said: str) -> None:
         began = time.thread_time()

@@ -9,6 +9,9 @@ from django.test import Client
 from apps.users.models import User
 from tests.factories import PASSWORD, UserFactory
 
+# Not the choice whether an account has one.
+PASSWORDS = re.compile(r'<input[^>]*name="(?!usable)[^"]*password[^"]*"[^>]*>')
+
 pytestmark = pytest.mark.django_db(databases=["default"])
 
 
@@ -51,6 +54,22 @@ class TestPages:
             response = browser.get(page)
             assert response.status_code == 200, page
             assert shown in response.text, page
+
+    @pytest.mark.parametrize(
+        "page",
+        [
+            *["/api/users/", "/api/auth/tokens/", "/api/users/me/password/", "/api/auth/login/"],
+            *["/admin/password_change/", "/admin/users/user/add/"],
+        ],
+    )
+    def test_mask_every_password(self, page: str) -> None:
+        browser = Client(headers={"Accept": "text/html"})
+        browser.force_login(UserFactory.create(is_staff=True, is_superuser=True))
+
+        fields = PASSWORDS.findall(browser.get(page).text)
+
+        assert fields
+        assert [field for field in fields if 'type="password"' not in field] == []
 
     def test_of_a_deletion_opens_for_anyone(self, browser: Client, ada: User) -> None:
         deleted = submit(browser, f"/api/users/{ada.id}/", {}, method="DELETE")

@@ -382,12 +382,26 @@ class TestPage:
         assert "Please enter" in response.text
         assert browser.get("/api/users/me/").status_code == 401
 
-    def test_signs_out(self, ada: User) -> None:
-        browser = Client()
+    @pytest.mark.parametrize("page", PAGES)
+    def test_gives_a_new_key_to_whoever_signs_in(self, ada: User, page: str) -> None:
+        browser, planted = Client(), Client()
+        planted.force_login(UserFactory.create())
+        browser.cookies["sessionid"] = planted.cookies["sessionid"].value
+
+        browser.post(page, {"username": "ada", "password": PASSWORD})
+
+        assert browser.get("/api/users/me/").json()["id"] == str(ada.id)
+        assert planted.get("/api/users/me/").status_code == 401
+
+    def test_signs_out_whoever_still_has_the_key(self, ada: User) -> None:
+        browser, copied = Client(), Client()
         browser.force_login(ada)
+        copied.cookies["sessionid"] = browser.cookies["sessionid"].value
+        assert copied.get("/api/users/me/").status_code == 200
 
         assert browser.post("/api/auth/logout/").status_code == 302
         assert browser.get("/api/users/me/").status_code == 401
+        assert copied.get("/api/users/me/").status_code == 401
 
 
 class TestWhoSendsARequest:
