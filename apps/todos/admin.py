@@ -175,7 +175,10 @@ class ChangeAdmin(ReadOnly):
         rows = [[name, was, became] for name, (was, became) in change.changes.items()]
         return format_html_join("", "<p><b>{}</b>: {} → {}</p>", rows)
 
-    @admin.action(description="Make the todo what it was behind this change")
+    def has_undo_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("todos.change_todo")
+
+    @admin.action(permissions=["undo"], description="Make the todo what it was behind this change")
     def make_it_this_again(self, request: HttpRequest, queryset: QuerySet[Change]) -> None:
         if len(queryset) != 1:
             self.message_user(request, "Choose one change.", messages.ERROR)

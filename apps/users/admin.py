@@ -265,7 +265,7 @@ class SessionAdmin(AboutUser):
     def has_view_permission(self, request: HttpRequest, obj: Session | None = None) -> bool:
         return is_superuser(request)
 
-    @admin.action(description="End selected sessions, but not this one")
+    @admin.action(permissions=["view"], description="End selected sessions, but not this one")
     def end(self, request: HttpRequest, queryset: QuerySet[Session]) -> None:
         others = queryset.exclude(session_key=request.session.session_key)
         for session in others:

@@ -8,10 +8,12 @@ from playwright.sync_api import Page, expect
 
 from apps.counter import public as counter
 from apps.counter.models import Pending
-from apps.todos.models import Todo
+from apps.todos.models import Change, Todo
+from apps.todos.operations.writing import change_todo
 from apps.users.models import Deletion, Token, User
 from apps.users.operations.deletions import request_deletion
 from apps.users.sessions import SessionStore
+from kit.directory import Viewer
 from tests.browser.conftest import sign_in
 from tests.people import Citizen, settle
 
@@ -52,12 +54,14 @@ def filter_links(page: Page) -> list[str]:
     return [href for link in links if (href := link.get_attribute("href"))]
 
 
-def run_action(page: Page, model: str, action: str) -> None:
-    page.goto(reverse(f"admin:{model}_changelist"))
+def run_action(page: Page, model: str, action: str, query: str = "") -> None:
+    page.goto(reverse(f"admin:{model}_changelist") + query)
     page.locator("#action-toggle").check()
     page.select_option("[name=action]", action)
     page.click('[name="index"]')
     page.wait_for_load_state()
+    if action == "delete_selected":
+        page.click('#content [type="submit"]')
 
 
 class TestActions:
@@ -65,7 +69,9 @@ class TestActions:
         sign_in(page, "/admin/")
         self.revoke_tokens(page)
         self.end_sessions(page, ada)
+        self.undo_and_delete_and_restore_todos(page, ada)
         self.retry_increments(page, ada)
+        self.delete_counters(page)
         self.delete_users(page)
         self.steer_deletions(page)
 
@@ -96,13 +102,31 @@ class TestActions:
         expect(page.locator(".messagelist .success")).to_be_visible()
         assert Pending.objects.get().set_aside_at is None
 
+    def undo_and_delete_and_restore_todos(self, page: Page, ada: Citizen) -> None:
+        todo = Todo.objects.filter(owner=ada.id).latest("id")
+        for title in ("as it was", "by mistake"):
+            change_todo(todo_id=todo.id, viewer=Viewer(ada.id), title=title)
+        first = Change.objects.filter(todo=todo).earliest("id")
+
+        page.goto(reverse("admin:todos_change_changelist"))
+        page.check(f'[name="_selected_action"][value="{first.id}"]')
+        page.select_option("[name=action]", "make_it_this_again")
+        page.click('[name="index"]')
+        expect(page.locator(".messagelist .success")).to_contain_text("Done: as it was.")
+        run_action(page, "todos_todo", "delete_selected")
+        expect(page.locator(".messagelist .success")).to_contain_text("deleted 3 todos")
+        run_action(page, "todos_todo", "restore")
+        expect(page.locator(".messagelist .success")).to_contain_text("Restored: 3.")
+
+    def delete_counters(self, page: Page) -> None:
+        run_action(page, "counter_counter", "delete_selected")
+
+        expect(page.locator(".messagelist .success")).to_contain_text("deleted 1 counter")
+
     def delete_users(self, page: Page) -> None:
         settle("bob", rows=2)
-        page.goto(f"{reverse('admin:users_user_changelist')}?q=bob")
-        page.locator("#action-toggle").check()
-        page.select_option("[name=action]", "delete_selected")
-        page.click('[name="index"]')
-        page.click('#content [type="submit"]')
+
+        run_action(page, "users_user", "delete_selected", "?q=bob")
 
         expect(page.locator(".messagelist")).to_contain_text("Closed at once: 1.")
 

@@ -9,8 +9,9 @@ from uuid import UUID
 
 import pytest
 from django.contrib import admin
+from django.contrib.auth.models import Permission
 from django.http import HttpRequest, HttpResponse
-from django.test import Client
+from django.test import Client, RequestFactory
 from django.urls import URLPattern, URLResolver, get_resolver, include, path, reverse
 from django.urls.resolvers import RegexPattern
 from rest_framework.test import APIClient
@@ -222,6 +223,18 @@ def signed_in(**flags: bool) -> Client:
 
 
 class TestAdmin:
+    @pytest.mark.parametrize("pages", admin.site._registry.values(), ids=str)
+    def test_has_whoever_may_only_look_do_nothing(self, pages: Any, rf: RequestFactory) -> None:
+        onlooker = UserFactory.create(is_staff=True)
+        onlooker.user_permissions.set(Permission.objects.filter(codename__startswith="view_"))
+        request = rf.get("/")
+        request.user = onlooker
+
+        assert pages.get_actions(request) == {}
+        assert not pages.has_add_permission(request)
+        assert not pages.has_change_permission(request)
+        assert not pages.has_delete_permission(request)
+
     @pytest.mark.parametrize("page", list(admin_pages()))
     def test_is_for_staff_by_their_permissions_and_for_superusers(self, page: str) -> None:
         name, _, label = page.partition(" ")
