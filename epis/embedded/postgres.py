@@ -71,6 +71,12 @@ if sys.platform == "linux":
 CARELESS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 
+# How long an orphaned postmaster may take to shut down in order, and whoever is left then to obey
+# each harder signal. PostgreSQL 18 never ends if it is asked while it recovers from the crash of a
+# session (docs/faults.md); what a shutdown cut short leaves undone, the next start recovers.
+ORDERLY_SECONDS, PATIENCE_SECONDS = 10.0, 5.0
+
+
 class Postgres:
     """Prepares the cluster for a start, and tells when clients are served."""
 
@@ -171,11 +177,11 @@ class Postgres:
         recorded = self._recorded_postmaster()
         postmaster = [process for process in orphans if process.pid == recorded]
         _signal_all(postmaster, signal.SIGINT)
-        if wait_until_none(self._cluster, "postgres", seconds=30 if postmaster else 1):
+        if wait_until_none(self._cluster, "postgres", seconds=ORDERLY_SECONDS if postmaster else 1):
             return
         for last in (signal.SIGQUIT, signal.SIGKILL):
             _signal_all(list(processes_in(self._cluster, "postgres")), last)
-            if wait_until_none(self._cluster, "postgres", seconds=5):
+            if wait_until_none(self._cluster, "postgres", seconds=PATIENCE_SECONDS):
                 return
         raise CannotStart(f"an earlier PostgreSQL is still running in {self._cluster}")
 

@@ -1,5 +1,6 @@
 """What the embedded PostgreSQL has to survive."""
 
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -172,6 +173,18 @@ class TestStartAgain:
         start(Postgres(locations, DATABASES, fsync=False))
 
         assert orphan.poll() == 0
+
+    def test_replaces_an_orphan_that_does_not_end_in_order(
+        self, locations: Locations, start: Start, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(postgres, "ORDERLY_SECONDS", 0.5)
+        monkeypatch.setattr(postgres, "PATIENCE_SECONDS", 0.5)
+        orphan = start(Postgres(locations, DATABASES, fsync=False))
+        orphan.send_signal(signal.SIGSTOP)
+
+        start(Postgres(locations, DATABASES, fsync=False))
+
+        assert orphan.poll() == -signal.SIGKILL
 
     def test_is_not_fooled_by_lock_files_that_name_a_stranger(
         self, locations: Locations, start: Start
