@@ -151,6 +151,7 @@ class TestImport:
             '{"title": "a"}\n{"title": "b", "tags": ["x"]}\n',
             '[\n  {\n    "title": "a"\n  },\n  {"title": "b",\n "tags": ["x"]}\n]\n',
             '\ufeff[{"title":"a"},{"title":"b","tags":["x"]}]',
+            '[{"title": "a"}]\n[{"title": "b", "tags": ["x"]}]',
         ],
     )
     def test_takes_any_layout_of_json(self, ada: Client, body: str) -> None:
@@ -252,7 +253,9 @@ BROKEN = [
     (JSON, '{"title": "a"}\n{"title": "\\u0000"}\n{"title": "b"}', "line 2.title"),
     (JSON, '{"title": "a"}\n{"title": "\\ud800"}\n{"title": "b"}', "line 2.title"),
     (JSON, '{"title": "a"}\n{"title": "x", "tags": ["t", "t"]}\n{"title": "b"}', "line 2.tags"),
-    (JSON, '{"title": "a"}\n' + "[" * 5000 + '\n{"title": 1}\n{"title": "b"}', "line 3.title"),
+    (JSON, '{"title": "a"}\n' + "[" * 5000 + '\n{"title": 1}\n{"title": "b"}]', "line 3.title"),
+    (JSON, '[{"title": "a"},\n{"title": "b"}\n', "line 3"),
+    (JSON, '[{"title": "a"}]\n[{"title": "b"},\n', "line 3"),
     (
         JSON,
         '{"title": "a"}\n{"title": "x", "visibility": "\\udc00"}\n{"title": "b"}',

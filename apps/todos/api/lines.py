@@ -84,14 +84,17 @@ def _together(todos: Iterable[Todo]) -> Iterator[list[Todo]]:
 def read_json(file: IO[bytes]) -> Iterator[Entry]:
     """The objects of an array, or of a file that has one behind the other.
 
-    Behind one that cannot be read it goes on with the next line. Raises Invalid where there are
-    too many of those.
+    Behind one that cannot be read it goes on with the next line, and an array that does not end is
+    a broken line, too: the file is not all there. Raises Invalid where there are too many lines
+    that cannot be read.
     """
     text = io.TextIOWrapper(file, "utf-8-sig", errors="surrogateescape", newline="")
     buffer, at, line, ended = "", 0, 1, False
-    todo, unreadable = 1, 0
+    todo, unreadable, is_open = 1, 0, False
     while True:
         start = BETWEEN.match(buffer, at).end()  # type: ignore[union-attr]  # matches nothing too
+        opens, closes = buffer.rfind("[", at, start), buffer.rfind("]", at, start)
+        is_open = opens > closes or (is_open and closes < 0)
         if lines := buffer.count("\n", at, start):
             line, todo = line + lines, 1
         at = start
@@ -103,6 +106,8 @@ def read_json(file: IO[bytes]) -> Iterator[Entry]:
                 buffer, at, ended = buffer[at:] + more, 0, not more
                 continue
             if at == len(buffer):
+                if is_open and not unreadable:  # or its end may have been on a line passed over
+                    yield Entry(line, {}, "The array does not end.", todo)
                 return
             unreadable += 1
             if unreadable > MOST_UNREADABLE:
