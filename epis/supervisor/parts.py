@@ -37,7 +37,7 @@ def web(locations: Locations) -> Part:
         *("--workers", str(settings.WEB_WORKERS)),
         *("--blocking-threads", str(settings.WEB_THREADS)),
         *("--respawn-failed-workers", "--respawn-interval", "0.5"),
-        *("--workers-kill-timeout", str(WEB_STOP_SECONDS), "--no-ws"),
+        *("--workers-kill-timeout", str(WEB_STOP_SECONDS), "--no-ws", "--http", "1"),
         "epis.wsgi:application",
     )
     return Part(

@@ -156,6 +156,16 @@ class TestBodiesThatDoNotArrive:
         wait_for("a body taken again", lambda: sends_a_body().status == 202)
 
 
+def answer_to(epis: Running, sent: bytes) -> bytes:
+    """All that comes until it hangs up."""
+    answer = b""
+    with socket.create_connection(("127.0.0.1", epis.port), timeout=10) as connection:
+        connection.sendall(sent)
+        while more := connection.recv(65_536):
+            answer += more
+    return answer
+
+
 class TestNoRequest:
     """What the web server cannot make a request of, it refuses by itself, before epis sees it."""
 
@@ -175,12 +185,9 @@ class TestNoRequest:
     def test_is_refused_without_a_body_and_hung_up_on(
         self, epis: Running, sent: bytes, status: int
     ) -> None:
-        with socket.create_connection(("127.0.0.1", epis.port), timeout=10) as connection:
-            connection.sendall(sent)
-            answer = b""
-            while more := connection.recv(65_536):
-                answer += more
-
-        head, _, body = answer.partition(b"\r\n\r\n")
+        head, _, body = answer_to(epis, sent).partition(b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 %d " % status)
         assert body == b""
+
+    def test_of_http_2_is_hung_up_on(self, epis: Running) -> None:
+        assert answer_to(epis, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n") == b""
