@@ -43,15 +43,14 @@ class Searched(admin.ModelAdmin):
         Django takes any question to a row's own fields: a regular expression of whoever asks it,
         and some on which it fails.
         """
+        allowed = super().lookup_allowed(lookup, value, request)
         name, *more = lookup.split("__")
         if name not in {field.name for field in self.opts.get_fields()}:
-            return super().lookup_allowed(
-                lookup, value, request
-            )  # a filter's own name, or no one's
+            return allowed  # a filter's own name, or no one's
         filtered = [each[0] if isinstance(each, tuple) else each for each in self.list_filter]
         is_known = name in filtered or name == "user_id" or self.opts.get_field(name).is_relation
         is_plain = not more or more[-1] in LOOKUPS
-        return is_known and is_plain and super().lookup_allowed(lookup, value, request)
+        return allowed and is_known and is_plain
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
