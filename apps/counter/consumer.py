@@ -7,6 +7,7 @@ has committed.
 
 import logging
 import time
+from typing import NamedTuple
 from uuid import UUID
 
 from django.db import DatabaseError, connections
@@ -32,16 +33,37 @@ SMALLEST, LARGEST = -(2**63), 2**63 - 1
 # so again: bad data, a broken constraint, a trigger's refusal, corruption.
 POISONED = {"22", "23", "P0", "XX"}
 
+
+class Positions(NamedTuple):
+    """Those from `first` to `last`, both included."""
+
+    first: int = 0
+    last: int = LARGEST
+
+
+ALL = Positions()
+
+
+class Batch(NamedTuple):
+    """How many were settled, and where what comes next may stand."""
+
+    settled: int
+    rest: Positions
+
+
 # Slots are locked in ascending order, so that consumers of different numbers of lanes wait for
-# each other and never in a circle.
+# each other and never in a circle. Told is the last position that was given out by then.
 #
 # The statistics of the inbox are of a moment when it was empty. A plan that trusts them reads all
-# of it for each row of a batch, so what is quick for one row only is forbidden to the planner.
+# of it for each row of a batch, or sorts all of it for each batch, so what is quick for few rows
+# only is forbidden to the planner.
 LOCK = """
 WITH planner AS MATERIALIZED (
-    SELECT set_config('enable_seqscan', 'off', true), set_config('enable_nestloop', 'off', true)
+    SELECT set_config('enable_seqscan', 'off', true), set_config('enable_nestloop', 'off', true),
+           set_config('enable_bitmapscan', 'off', true)
 )
-SELECT pg_advisory_xact_lock(%s, slot) FROM planner, unnest(%s::int[]) AS slot
+SELECT pg_advisory_xact_lock(%s, slot), (SELECT last_value FROM counter_pending_position_seq)
+FROM planner, unnest(%s::int[]) AS slot
 """
 
 # One statement: it takes the oldest pending increments, gives each the running sum up to
@@ -117,7 +139,8 @@ WITH batch AS MATERIALIZED (
     WHERE in_range
     ORDER BY position
 )
-SELECT count(in_range), array_agg(DISTINCT counter_id) FILTER (WHERE NOT in_range) FROM judged
+SELECT count(in_range), array_agg(DISTINCT counter_id) FILTER (WHERE NOT in_range), max(position)
+FROM judged
 """
 
 
@@ -190,41 +213,56 @@ def _apply_all(slots: list[int], deadline: float) -> int:
     An increment that cannot be settled is set aside; it holds up nothing behind it.
     """
     total = 0
-    limit = BATCH_ROWS
+    limit, positions = BATCH_ROWS, ALL
     # Closing in on a poisoned one is not broken off: the next look would begin it again.
     while limit < BATCH_ROWS or time.monotonic() < deadline:
         try:
-            settled = apply_batch(slots=slots, limit=limit)
+            batch = apply_batch(slots=slots, limit=limit, positions=positions)
         except DatabaseError as error:
             if not _is_poisoned(error):
                 raise
             if limit == 1:
                 _settle_first_or_set_aside(slots)
             limit = max(1, limit // 2)  # closing in on it
+            positions = ALL
         else:
-            total += settled
-            if settled < min(limit, ONE_BY_ONE_ROWS):  # that is all there was
+            total += batch.settled
+            if batch.settled >= min(limit, ONE_BY_ONE_ROWS):
+                positions = batch.rest
+            elif positions == ALL:  # that is all there was
                 break
+            else:
+                positions = ALL
             limit = min(BATCH_ROWS, limit * 2)
     return total
 
 
-def apply_batch(*, slots: list[int], limit: int = BATCH_ROWS, only: int | None = None) -> int:
-    """Settle up to `limit` pending increments in one transaction; returns how many.
+def apply_batch(*, slots: list[int], limit: int = BATCH_ROWS, positions: Positions = ALL) -> Batch:
+    """Settle up to `limit` pending increments in one transaction.
 
-    The oldest of counters with these slots; or, of those, the one at position `only`.
+    The oldest of counters with these slots, and of those that have these positions.
+
+    Of a long backlog the next batch begins where this one ends. At the front what this one took
+    still stands in the index, for as long as any transaction might see it, and to walk over that
+    each time would slow down with the square of what there is. An increment at a lower position
+    may be committed meanwhile, so it ends with the last position that was given out before the
+    first batch looked: whoever was sent behind the acknowledgement of that one is further back,
+    and waits for the next batch that begins at the front.
     """
-    first, last = (0, LARGEST) if only is None else (only, only)
     with durable(ALIAS), connections[ALIAS].cursor() as cursor:
         cursor.execute(LOCK, [CONSUMER_LOCK, slots])
+        _, given_out = cursor.fetchone()
+        first, last = positions.first, min(positions.last, given_out)
         bounds = {"first": first, "last": last, "smallest": SMALLEST, "largest": LARGEST}
         cursor.execute(APPLY_BATCH, {"slots": slots, "limit": limit, **bounds})
-        row: tuple[int, list[UUID] | None] = cursor.fetchone()
-        settled, out_of_range = row
+        row: tuple[int, list[UUID] | None, int | None] = cursor.fetchone()
+        settled, out_of_range, reached = row
         for counter_id in out_of_range or []:
             pending = Pending.objects.filter(counter=counter_id, position__range=(first, last))
             _settle_one_by_one(counter_id, pending, min(limit, ONE_BY_ONE_ROWS))
-    return settled
+    if out_of_range or reached is None:  # some of them may be left
+        return Batch(settled, ALL)
+    return Batch(settled, Positions(reached + 1, last))
 
 
 def _settle_one_by_one(counter_id: UUID, pending: QuerySet[Pending], limit: int) -> None:
@@ -267,7 +305,7 @@ def _settle_first_or_set_aside(slots: list[int]) -> None:
     if first is None:
         return
     try:
-        apply_batch(slots=slots, limit=1, only=first.position)
+        apply_batch(slots=slots, limit=1, positions=Positions(first.position, first.position))
     except DatabaseError as error:
         if not _is_poisoned(error):
             raise

@@ -74,7 +74,7 @@ class TestApply:
     def test_goes_on_over_batches_where_it_was(self, tally: UUID) -> None:
         accept(tally, *range(1, 8))
 
-        settled = [apply_batch(slots=ALL, limit=3) for _ in range(4)]
+        settled = [apply_batch(slots=ALL, limit=3).settled for _ in range(4)]
 
         assert settled == [3, 3, 1, 0]
         assert results(tally) == [1, 3, 6, 10, 15, 21, 28]
@@ -85,7 +85,7 @@ class TestApply:
         counter.apply_pending_increments()
         before = list(Increment.objects.order_by("id").values())
 
-        assert apply_batch(slots=ALL) == 0
+        assert apply_batch(slots=ALL).settled == 0
 
         assert list(Increment.objects.order_by("id").values()) == before
 
@@ -112,7 +112,7 @@ class TestRange:
             accept(low, -amount)
             accept(other, amount)
 
-        while apply_batch(slots=ALL, limit=limit):
+        while apply_batch(slots=ALL, limit=limit).settled:
             pass
 
         expected = [LARGEST - 1, None, LARGEST, None, LARGEST - 4, None]
@@ -277,7 +277,7 @@ class TestLocks:
         accepting = start(accept_and_pause)
         pause.wait_until_reached()
 
-        assert apply_batch(slots=ALL) == 1
+        assert apply_batch(slots=ALL).settled == 1
 
         pause.end()
         accepting.result()
@@ -293,4 +293,4 @@ def consume(pause: Pause | None = None, *, limit: int = 5000, without: Sequence[
             stack.enter_context(rewritten(lock, NO_LOCK[lock]))
         if pause:
             stack.enter_context(paused_after(APPLYING, pause))
-        return apply_batch(slots=ALL, limit=limit)
+        return apply_batch(slots=ALL, limit=limit).settled

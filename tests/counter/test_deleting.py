@@ -140,7 +140,7 @@ class TestDeletedCounter:
         deleting = start(self.delete, ada, tally, DELETING_INCREMENTS, pause)
         pause.wait_until_reached()
 
-        assert apply_batch(slots=ALL) == 1
+        assert apply_batch(slots=ALL).settled == 1
 
         pause.end()
         assert deleting.result() is True
@@ -151,7 +151,7 @@ class TestDeletedCounter:
     ) -> None:
         deleting, consumer = self.meet(ada, tally, start, "SKIP LOCKED")
 
-        assert (deleting.result(), consumer.result()) == (False, 1)
+        assert (deleting.result(), consumer.result().settled) == (False, 1)
         assert purge_deleted_counters() is False
         assert not Counter.objects.exists()
 

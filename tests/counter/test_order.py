@@ -94,7 +94,8 @@ class TestPlaces:
             accept(tally, ada, amount)
             accept(other, ada, -amount)
 
-        settled = [apply_batch(slots=ALL_SLOTS, limit=limit) for limit in (1, 7, 2, 60, 5, 60)]
+        limits = (1, 7, 2, 60, 5, 60)
+        settled = [apply_batch(slots=ALL_SLOTS, limit=limit).settled for limit in limits]
 
         sums = list(accumulate(amounts))
         assert places_and_results(tally) == list(enumerate(sums, start=1))
@@ -147,7 +148,7 @@ class TestRange:
         Counter.objects.filter(id=tally).update(value=start)
         accept(tally, ada, *amounts)
 
-        while apply_batch(slots=ALL_SLOTS, limit=limit):
+        while apply_batch(slots=ALL_SLOTS, limit=limit).settled:
             pass
 
         assert places_and_results(tally) == list(enumerate(expected(start, amounts), start=1))

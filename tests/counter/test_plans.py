@@ -8,6 +8,8 @@ from django.db import connections
 
 from apps.counter import public as counter
 from apps.counter.accepting import accept_increments
+from apps.counter.consumer import apply_batch
+from apps.counter.lanes import slots_of
 from apps.counter.models import Pending
 from apps.users.models import User
 from kit.directory import Viewer
@@ -17,6 +19,7 @@ pytestmark = pytest.mark.django_db(databases=["default", "counter"], transaction
 
 ROWS = 5_000
 ASKED = 50
+FIRST_BACKLOG, BATCH = 50_000, 1_000
 TABLES = ["counter_pending", "counter_entry", "counter_counter", "counter_owner"]
 FILL_LEDGER = """
 INSERT INTO counter_entry (id, counter_id, key, amount, accepted_at, place, result, settled_at)
@@ -87,6 +90,17 @@ def backlog(ada: User, tally: UUID) -> Iterator[None]:
 
 
 @pytest.fixture
+def first_backlog(tally: UUID) -> Iterator[None]:
+    """Of an inbox that was never vacuumed, of which the planner knows its size and nothing else."""
+    execute("ALTER TABLE counter_pending SET (autovacuum_enabled = false)")
+    execute("TRUNCATE counter_pending")
+    execute(FORGET_STATISTICS)
+    execute(FILL_INBOX, tally, FIRST_BACKLOG)
+    yield
+    execute("ALTER TABLE counter_pending RESET (autovacuum_enabled)")
+
+
+@pytest.fixture
 def younger_index_of_ids() -> None:
     """Of two indexes that look equally good the planner takes the younger, by chance the worse.
 
@@ -122,3 +136,26 @@ class TestAccepting:
     ) -> None:
         with rewritten(choice, instead):
             assert rows_read_for(ada, tally, 1) > ROWS
+
+
+class TestApplying:
+    @pytest.mark.parametrize("inbox", ["backlog", "first_backlog"])
+    def test_reads_a_batch_and_not_all_that_is_pending(
+        self, request: pytest.FixtureRequest, inbox: str
+    ) -> None:
+        request.getfixturevalue(inbox)
+
+        assert max(self.rows_read_for_batches()) < 3 * BATCH
+
+    @pytest.mark.usefixtures("first_backlog")
+    def test_would_read_and_sort_all_of_it_each_time_if_the_planner_had_a_choice(self) -> None:
+        with rewritten("'enable_bitmapscan', 'off'", "'enable_bitmapscan', 'on'"):
+            assert min(self.rows_read_for_batches()) > FIRST_BACKLOG / 2
+
+    def rows_read_for_batches(self) -> list[int]:
+        reads = []
+        for _ in range(4):
+            before = rows_read_so_far()
+            assert apply_batch(slots=slots_of(0, 1), limit=BATCH).settled == BATCH
+            reads.append(rows_read_so_far() - before)
+        return reads
