@@ -16,7 +16,6 @@ from bench.report import Section, Table, Target, spread, times
 from harness.figures import quantile
 
 NAME = "deletion"
-MOST_ROUNDS = 3
 SHARES = (10, 100)  # over how many accounts the same number of todos is spread
 TODOS_EACH = 10
 OTHERS_TODOS = 1_000
@@ -46,7 +45,6 @@ moment. *Small ones*: {accounts:,} accounts with {each} todos each, at one momen
 
 
 def measure(plan: Plan, say: Say) -> dict[str, Any]:
-    rounds = min(plan.rounds, MOST_ROUNDS)
     measured: dict[str, list[dict[str, float]]] = {name: [] for name in LABELS}
     shared: dict[str, list[dict[str, float]]] = {str(number): [] for number in SHARES}
     small: list[dict[str, float]] = []
@@ -59,24 +57,24 @@ def measure(plan: Plan, say: Say) -> dict[str, Any]:
             "cascade": lambda: cascade.measure(epis, plan.todos),
             "epis": lambda: _epis(epis, 1, plan.todos),
         }
-        for number in range(rounds):
+        for number in range(plan.rounds):
             for name in rotated(list(arms), number):
                 done = arms[name]()
                 measured[name].append(done)
-                say(f"round {number + 1} of {rounds}: {LABELS[name]}: {done['seconds']:.2f} s")
+                say(f"round {number + 1} of {plan.rounds}: {LABELS[name]}: {done['seconds']:.2f} s")
             for share in SHARES:
                 done = _epis(epis, share, plan.todos // share)
                 shared[str(share)].append(done)
-                say(f"round {number + 1} of {rounds}: {share} accounts: {done['seconds']:.2f} s")
+                say(f"round {number + 1} of {plan.rounds}: {share} accounts: {done['seconds']:.2f} s")
             _beside_somebody_else(epis, plan, before, during)
             done = _epis(epis, plan.accounts, TODOS_EACH)
             small.append({"per_second": plan.accounts / done["seconds"]})
-            say(f"round {number + 1} of {rounds}: {small[-1]['per_second']:,.0f} small ones/s")
+            say(f"round {number + 1} of {plan.rounds}: {small[-1]['per_second']:,.0f} small ones/s")
     return {
         "todos": plan.todos,
         "accounts": plan.accounts,
         "each": TODOS_EACH,
-        "rounds": rounds,
+        "rounds": plan.rounds,
         "seconds": plan.seconds,
         **measured,
         "shared": shared,
