@@ -35,7 +35,10 @@ ARMS = {
     "nothing": 3500,
 }
 COMMON = {"connections": 64, "seconds": 6, "rounds": 3}
-PER_SECOND = {"counting": [2800.0], "draining": [70_000.0], "reading": [1500.0]}
+PER_SECOND = {
+    **{"counting": [2800.0], "draining": [70_000.0], "reading": [1500.0]},
+    "disk_mib_per_s": [900.0],
+}
 CHAPTERS_MEASURED: dict[str, Any] = {
     "counting": {
         **COMMON,
@@ -43,7 +46,11 @@ CHAPTERS_MEASURED: dict[str, Any] = {
         "arms": {name: load_of(rate) for name, rate in ARMS.items()},
         "arms_with_other_threads": {name: load_of(rate / 2) for name, rate in ARMS.items()},
     },
-    "arrays": {**COMMON, "items": 1000, "arrays": load_of(50_000)},
+    "arrays": {
+        **COMMON,
+        "items": 1000,
+        "arrays": [each | {"disk_mib_per_s": 900} for each in load_of(50_000)],
+    },
     "draining": {
         **COMMON,
         "backlog": 1_000_000,
