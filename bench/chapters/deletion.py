@@ -65,7 +65,8 @@ def measure(plan: Plan, say: Say) -> dict[str, Any]:
             for share in SHARES:
                 done = _epis(epis, share, plan.todos // share)
                 shared[str(share)].append(done)
-                say(f"round {number + 1} of {plan.rounds}: {share} accounts: {done['seconds']:.2f} s")
+                took = f"{done['seconds']:.2f} s"
+                say(f"round {number + 1} of {plan.rounds}: {share} accounts: {took}")
             _beside_somebody_else(epis, plan, before, during)
             done = _epis(epis, plan.accounts, TODOS_EACH)
             small.append({"per_second": plan.accounts / done["seconds"]})
