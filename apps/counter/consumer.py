@@ -245,14 +245,14 @@ def apply_batch(*, slots: list[int], limit: int = BATCH_ROWS, positions: Positio
     Of a long backlog the next batch begins where this one ends. At the front what this one took
     still stands in the index, for as long as any transaction might see it, and to walk over that
     each time would slow down with the square of what there is. An increment at a lower position
-    may be committed meanwhile, so it ends with the last position that was given out before the
-    first batch looked: whoever was sent behind the acknowledgement of that one is further back,
-    and waits for the next batch that begins at the front.
+    may be committed meanwhile, so what is left of the backlog ends with the last position that
+    was given out before the first batch looked: whoever was sent behind the acknowledgement of
+    that one is further back, and waits for the next batch that begins at the front.
     """
     with durable(ALIAS), connections[ALIAS].cursor() as cursor:
         cursor.execute(LOCK, [CONSUMER_LOCK, slots])
         _, given_out = cursor.fetchone()
-        first, last = positions.first, min(positions.last, given_out)
+        first, last = positions
         bounds = {"first": first, "last": last, "smallest": SMALLEST, "largest": LARGEST}
         cursor.execute(APPLY_BATCH, {"slots": slots, "limit": limit, **bounds})
         row: tuple[int, list[UUID] | None, int | None] = cursor.fetchone()
@@ -262,7 +262,7 @@ def apply_batch(*, slots: list[int], limit: int = BATCH_ROWS, positions: Positio
             _settle_one_by_one(counter_id, pending, min(limit, ONE_BY_ONE_ROWS))
     if out_of_range or reached is None:  # some of them may be left
         return Batch(settled, ALL)
-    return Batch(settled, Positions(reached + 1, last))
+    return Batch(settled, Positions(reached + 1, min(last, given_out)))
 
 
 def _settle_one_by_one(counter_id: UUID, pending: QuerySet[Pending], limit: int) -> None:

@@ -145,3 +145,13 @@ class TestOrder:
         assert faults_of(tally) == []
         place = {entry.amount: entry.place for entry in Entry.objects.filter(amount__gt=1)}
         return place[7], place[9]
+
+
+def test_what_stands_beyond_the_positions_given_out_is_applied(tally: UUID, ada: User) -> None:
+    """As in a database that was filled by hand, without its sequence."""
+    accept(tally, ada, *[1] * (3 * BATCH))
+    with connections["counter"].cursor() as cursor:
+        cursor.execute("SELECT setval('counter_pending_position_seq', 1)")
+    counter.apply_pending_increments()
+    assert faults_of(tally) == []
+    assert Entry.objects.count() == 3 * BATCH
