@@ -96,14 +96,18 @@ class Leaver:
 
 
 def delete_at_once(
-    epis: Instance, user_ids: Sequence[UUID], *, meanwhile: Callable[[], None] = lambda: None
+    epis: Instance,
+    user_ids: Sequence[UUID],
+    last: Leaver,
+    *,
+    meanwhile: Callable[[], None] = lambda: None,
 ) -> float:
     """Have all of them deleted; in how many seconds they were, from the request to the last.
 
     The request is committed for all in one moment. One more account is deleted over HTTP
     right behind it, and rings for all.
     """
-    database, ids, last = epis.connection("default"), list(user_ids), Leaver(epis)
+    database, ids = epis.connection("default"), list(user_ids)
     with database.transaction():
         database.execute(CLOSE, [ids])
         database.execute(REQUEST, [ids])
