@@ -7,6 +7,7 @@ shown twice or left out because another one was inserted or deleted meanwhile.
 
 from collections.abc import Callable, Sequence
 from copy import copy
+from functools import cached_property
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
@@ -156,11 +157,16 @@ class NewestFirst(CursorPagination):
     def _link(self, edge: list[Any], *, backwards: bool) -> str:
         """The page beyond the row in `edge`; without one, the first page, or the last."""
         position = self.position_of(edge[0]) if edge else None
-        name = self.cursor_query_param
         cursor = self.signer.sign_object([backwards, position])  # has no character to quote
+        return f"{self._address}{self.cursor_query_param}={cursor}"
+
+    @cached_property
+    def _address(self) -> str:
+        """Of all pages, up to where the cursor is named."""
         address, _, query = self.request.build_absolute_uri().partition("?")
-        asked = [each for each in query.split("&") if each and not each.startswith(f"{name}=")]
-        return f"{address}?{'&'.join([*asked, f'{name}={cursor}'])}"
+        name = f"{self.cursor_query_param}="
+        asked = [f"{each}&" for each in query.split("&") if each and not each.startswith(name)]
+        return f"{address}?{''.join(asked)}"
 
     def read_cursor(self, request: Request) -> tuple[bool, Position | None]:
         """Raises ValidationError for a cursor that this list in this order did not give.
