@@ -3,8 +3,9 @@
 import http.client
 import json
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from random import Random
+from typing import Any, TypeVar
 from uuid import UUID
 
 import psycopg
@@ -15,6 +16,8 @@ from bench.errors import CannotMeasure
 from bench.instance import PASSWORD, Instance
 from harness.installation import HOST
 from kit.directory import Viewer
+
+Name = TypeVar("Name")
 
 # Of 1,500 words each text takes some at random; one in a thousand texts has the rare ones too.
 WORDS = 1_500
@@ -166,6 +169,18 @@ def milliseconds(action: Callable[[], object], times: int) -> list[float]:
         began = time.perf_counter()
         action()
         taken.append((time.perf_counter() - began) * 1000)
+    return taken
+
+
+def in_turn(actions: Mapping[Name, Callable[[], object]], times: int) -> dict[Name, list[float]]:
+    """How long each takes, in milliseconds, each of so many times: one of each, in an order that
+    changes from turn to turn. What was asked before leaves caches warm or cold."""
+    taken: dict[Name, list[float]] = {name: [] for name in actions}
+    for turn in range(times):
+        order = list(actions)
+        Random(turn).shuffle(order)  # noqa: S311 - nothing is kept secret by it  # nosec B311
+        for name in order:
+            taken[name] += milliseconds(actions[name], 1)
     return taken
 
 

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from bench import load, todos
 from bench.errors import CannotMeasure
-from bench.figures import Figure, ratio, rotated
+from bench.figures import Figure, ratio
 from bench.instance import Instance
 from bench.plan import Plan, Say
 from bench.report import Section, Table, Target, spread, times
@@ -39,12 +39,14 @@ LABELS = {
 
 TEXT = """\
 {todos:,} todos of {people:,} people, every fiftieth public, {rounds} rounds. One person asks on \
-one lasting connection, one request after the other, {each} times a round; *nothing* is a view \
-that does nothing behind the same web server, token and permission check, and *SQL* the same \
-statements sent by hand, prepared, over a lasting connection. A request ends with the last byte \
-of its answer, and a statement with that of its rows: what a client makes of either is not in the \
-time. Each is the median of a round, behind one in which every session sends every statement ten \
-times.
+one lasting connection, one request after the other; *nothing* is a view that does nothing behind \
+the same web server, token and permission check, and *SQL* the same statements sent by hand, \
+prepared, over a lasting connection. They take turns, {each} a round, one request or statement \
+each, in an order that changes: whatever else the machine does meets all alike. (The same one \
+over and over is faster, and the less it does the more so.) A request ends with the last \
+byte of its answer, and a statement with that of its rows: what a client makes of either is not \
+in the time. Each is the median of a round, behind one in which every session sends every \
+statement ten times.
 
 Searched for is a word that one todo in a thousand has, and for {part}, a part of a word that as \
 many have. `ILIKE` looks for the same with no index to use. *Page {far:,}* is of the list of all \
@@ -101,29 +103,20 @@ def measure(plan: Plan, say: Say) -> dict[str, Any]:
         for plan_text in plans.values():
             if "todos_found_by" not in plan_text or "Seq Scan on todos_todo" in plan_text:
                 raise CannotMeasure(f"a search does not use its index:\n{plan_text}")
-        measured: dict[str, dict[str, list[float]]] = {
-            "http": {name: [] for name in requests},
-            "sql": {name: [] for name in [*by_hand, "ilike"]},
-            "pages": {"first": [], "far": []},
-        }
         staff, far = _far_page(epis)
-        warming = max(TIMES, PLANNED_ANEW * plan.web_threads)
-        for number in range(-1, plan.rounds):
-            taken: dict[str, dict[str, list[float]]] = {"http": {}, "sql": {}, "pages": {}}
-            many = warming if number < 0 else TIMES
-            for each in rotated(list(requests), number):
-                taken["http"][each] = milliseconds(requests[each], many)
-                if each in by_hand:
-                    taken["sql"][each] = milliseconds(by_hand[each], many)
-            taken["sql"]["ilike"] = milliseconds(lambda: _ilike(epis, told), 2)
-            first_page, far_page = partial(staff, "GET", "/api/todos/"), partial(staff, "GET", far)
-            taken["pages"]["first"] = milliseconds(first_page, many)
-            taken["pages"]["far"] = milliseconds(far_page, many)
-            if number < 0:
-                continue  # that was to warm up
-            for which, figures in taken.items():
-                for each, figure in figures.items():
-                    measured[which][each].append(median(figure))
+        arms: dict[tuple[str, str], Callable[[], object]] = {
+            **{("http", each): request for each, request in requests.items()},
+            **{("sql", each): statement for each, statement in by_hand.items()},
+            ("pages", "first"): partial(staff, "GET", "/api/todos/"),
+            ("pages", "far"): partial(staff, "GET", far),
+        }
+        measured: dict[str, dict[str, list[float]]] = {"http": {}, "sql": {}, "pages": {}}
+        todos.in_turn(arms, max(TIMES, PLANNED_ANEW * plan.web_threads))
+        for number in range(plan.rounds):
+            taken = todos.in_turn(arms, TIMES)
+            taken["sql", "ilike"] = milliseconds(lambda: _ilike(epis, told), 2)
+            for (which, each), figures in taken.items():
+                measured[which].setdefault(each, []).append(median(figures))
             own = measured["http"]["own"][-1]
             say(f"round {number + 1} of {plan.rounds}: one's own list in {own:.2f} ms")
         profile = _profile(epis, name)
