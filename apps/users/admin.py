@@ -36,6 +36,7 @@ from apps.users.operations.deletions import (
 )
 from apps.users.operations.passwords import set_password
 from apps.users.operations.signing_in import count_own_try, end_session, revoke_token
+from apps.users.sessions import digest_of
 from kit.admin import ReadOnly, Searched
 from kit.errors import Refusal
 from kit.holdings import registered
@@ -253,7 +254,7 @@ class TokenAdmin(ReadOnly):
 
 @admin.register(Session)
 class SessionAdmin(AboutUser):
-    """For superusers only: a session's key, which its address here holds, is a way in."""
+    """For superusers only: who is signed in is for nobody else to know."""
 
     list_display = ["user_link", "expire_date"]
     list_display_links = None
@@ -267,9 +268,9 @@ class SessionAdmin(AboutUser):
 
     @admin.action(permissions=["view"], description="End selected sessions, but not this one")
     def end(self, request: HttpRequest, queryset: QuerySet[Session]) -> None:
-        others = queryset.exclude(session_key=request.session.session_key)
+        others = queryset.exclude(session_key=digest_of(request.session.session_key or ""))
         for session in others:
-            end_session(session_key=session.session_key)
+            end_session(kept_under=session.session_key)
         self.message_user(request, f"Ended: {len(others)}.", messages.SUCCESS)
 
 

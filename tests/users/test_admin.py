@@ -289,7 +289,7 @@ class TestSession:
         assert visitor.get("/api/users/me/").status_code == 401
         assert browser.get("/admin/").status_code == 200
 
-    def test_key_is_shown_to_superusers_only(self, browser: Client) -> None:
+    def test_list_is_shown_to_superusers_only(self, browser: Client) -> None:
         clerk = UserFactory.create(is_staff=True)
         clerk.user_permissions.set(Permission.objects.all())
         visitor = Client()

@@ -12,7 +12,7 @@ from django.test import Client
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
-from apps.users.models import KnownAddress, Token, User
+from apps.users.models import KnownAddress, Session, Token, User
 from apps.users.operations.signing_in import (
     clear_expired_sign_ins,
     count_sign_in_try,
@@ -392,6 +392,26 @@ class TestPage:
 
         assert browser.get("/api/users/me/").json()["id"] == str(ada.id)
         assert planted.get("/api/users/me/").status_code == 401
+
+    def test_leaves_nothing_in_the_database_that_would_let_anybody_in(self, ada: User) -> None:
+        browser, thief = Client(), Client()
+        browser.post("/api/auth/login/", {"username": "ada", "password": PASSWORD})
+        key = browser.cookies["sessionid"].value
+
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT session_key, s::text FROM users_session s")
+            ((kept, row),) = cursor.fetchall()
+        thief.cookies["sessionid"] = kept
+        assert browser.get("/api/users/me/").status_code == 200
+        assert thief.get("/api/users/me/").status_code == 401
+        assert key not in row
+
+    def test_lets_nobody_in_once_its_session_has_expired(self, ada: User) -> None:
+        browser = Client()
+        browser.force_login(ada)
+        Session.objects.update(expire_date=timezone.now())
+
+        assert browser.get("/api/users/me/").status_code == 401
 
     def test_signs_out_whoever_still_has_the_key(self, ada: User) -> None:
         browser, copied = Client(), Client()

@@ -211,10 +211,10 @@ def note_sign_in(*, user_id: UUID) -> None:
         User.objects.filter(id=user_id).update(last_login=timezone.now())
 
 
-def end_session(*, session_key: str) -> None:
-    """Sign one browser out. Nothing to do if it is already."""
+def end_session(*, kept_under: str) -> None:
+    """Sign one browser out, whose session has this row. Nothing to do if it is already."""
     with durable(ALIAS):
-        Session.objects.filter(session_key=session_key).delete()
+        Session.objects.filter(session_key=kept_under).delete()
 
 
 def clear_expired_sign_ins() -> None:
