@@ -1,6 +1,7 @@
 """Passwords: changed by who knows the present one, by an operator, or with a code from a mail."""
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -124,6 +125,16 @@ class TestChange:
         assert [each.status_code for each in tried] == [400, 400, 429]
         assert tried[-1]["Retry-After"]
 
+    def test_is_held_up_by_no_stranger_who_tries_the_name(self, ada: User, settings: Any) -> None:
+        settings.SIGN_IN_TRIES_PER_MINUTE = 2
+        for address in ("192.0.2.1", "192.0.2.2", "192.0.2.3"):
+            guess = {"username": "ada", "password": "guess"}
+            anonymous().post("/api/auth/tokens/", guess, REMOTE_ADDR=address)
+
+        response = client_of(ada).post(CHANGE, {"password": PASSWORD, "new_password": NEW})
+
+        assert response.status_code == 204
+
 
 class TestChangedMeanwhile:
     """Argon2 takes its time between the look at a password and what comes of it."""
@@ -132,13 +143,16 @@ class TestChangedMeanwhile:
     def meanwhile(self, ada: User, monkeypatch: pytest.MonkeyPatch) -> None:
         """Another password is set just after the present one was found good."""
 
-        def by_somebody_else(*args: Any, **more: Any) -> User:
-            user = check_credentials(*args, **more)
-            passwords.set_password(user_id=ada.id, hashed=make_password(OTHER))
-            return user
+        def behind(work: Callable[..., Any]) -> Callable[..., Any]:
+            def run(*args: Any, **more: Any) -> Any:
+                done = work(*args, **more)
+                passwords.set_password(user_id=ada.id, hashed=make_password(OTHER))
+                return done
 
-        for module in (passwords, views):
-            monkeypatch.setattr(module, "check_credentials", by_somebody_else)
+            return run
+
+        monkeypatch.setattr(views, "check_credentials", behind(check_credentials))
+        monkeypatch.setattr(passwords, "checked", behind(passwords.checked))
 
     def test_a_password_gives_no_token(self, ada: User, meanwhile: None) -> None:
         assert not lets_in(PASSWORD)

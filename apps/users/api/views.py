@@ -318,7 +318,6 @@ class UserViewSet(
         user = get_user(viewer_of(request).user_id, viewer_of(request))
         token = request.auth
         changed = change_password(
-            request=request._request,
             user=user,
             token_id=token.id if isinstance(token, Token) else None,
             **given.validated_data,

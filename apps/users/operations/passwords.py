@@ -15,14 +15,13 @@ from django.contrib.auth.password_validation import validate_password
 from django.contrib.auth.tokens import default_token_generator
 from django.core.exceptions import ValidationError
 from django.core.mail import send_mail
-from django.http import HttpRequest
 from django.utils import timezone
 
-from apps.users.errors import NoMail, UserNotFound, WrongCode, WrongCredentials, WrongPassword
+from apps.users.errors import NoMail, UserNotFound, WrongCode, WrongPassword
 from apps.users.events import password_reset_requested
 from apps.users.models import ResetRequest, Session, Token, User
 from apps.users.operations.signing_in import (
-    check_credentials,
+    count_own_try,
     count_reset_request,
     count_try_from,
     remember_address,
@@ -59,32 +58,33 @@ def checked(password: str, user: User) -> str:
 
 def change_password(
     *,
-    request: HttpRequest,
     user: User,
     password: str,
     new_password: str,
     keep_tokens: bool = False,
     token_id: UUID | None = None,
 ) -> User:
-    """For who knows the present password, which counts as a try to sign in; gives the account.
+    """For who knows the present password, which is counted as an own try; gives the account.
 
     Ends all sessions, and all tokens but the one that this was asked with, or none.
     Raises WrongPassword, TooManyTries, and Invalid for a new one that the validators refuse.
     """
+    count_own_try(user.id)
+    if not user.check_password(password):
+        raise WrongPassword
+    hashed = checked(new_password, user)
     try:
-        known = check_credentials(request=request, username=user.username, password=password)
-        hashed = checked(new_password, user)
         set_password(
             user_id=user.id,
             hashed=hashed,
-            instead_of=known.password,
+            instead_of=user.password,
             keep_tokens=keep_tokens,
             token_id=token_id,
         )
-    except (WrongCredentials, UserNotFound):
+    except UserNotFound:  # it was changed meanwhile
         raise WrongPassword from None
-    known.password = hashed
-    return known
+    user.password = hashed
+    return user
 
 
 def set_password(
