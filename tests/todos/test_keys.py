@@ -111,6 +111,7 @@ class TestOtherRequest:
         [
             {"title": "Rest"},
             {"content": ""},
+            {"category": "home"},
             {"tags": []},
             {"due_at": None},
             {"completed": False},

@@ -348,9 +348,50 @@ class TestReset:
         assert self.link(mailbox).startswith("https://epis.example.org/api/")
 
     def test_fills_nobodys_mailbox(self, ada: User, mailbox: list[Any]) -> None:
-        tried = [self.ask(REMOTE_ADDR=f"10.0.0.{number}") for number in range(4)]
+        """However the name is written: to the database the last is ada.iris, too."""
+        UserFactory.create(username="ada.iris")
+        names = ["ada.iris", "ADA.IRIS", "Ada.Iris", "ada.\u0131r\u0131s"]
+
+        tried = [self.ask(name, REMOTE_ADDR=f"10.0.0.{n}") for n, name in enumerate(names)]
 
         assert [each.status_code for each in tried] == [202, 202, 202, 429]
+        assert 1 <= int(tried[-1]["Retry-After"]) <= 3600
+        assert users.find_user_id(names[-1]) == users.find_user_id(names[0]) is not None
+
+    def test_is_asked_for_from_one_address_so_often_only(
+        self, ada: User, mailbox: list[Any], settings: Any
+    ) -> None:
+        settings.SIGN_IN_TRIES_PER_MINUTE = 2
+
+        tried = [self.ask(f"name{number}") for number in range(3)]
+
+        assert [each.status_code for each in tried] == [202, 202, 429]
+
+    def test_takes_no_codes_without_end(self, ada: User, mailbox: list[Any], settings: Any) -> None:
+        settings.SIGN_IN_TRIES_PER_MINUTE = 2
+        path = f"{RESET}{ada.id}/d2x-0f3a/"
+
+        tried = [anonymous().post(path, {"new_password": NEW}) for _ in range(3)]
+
+        assert [each.status_code for each in tried] == [400, 400, 429]
+
+    def test_lets_in_from_there_whoever_strangers_keep_out(
+        self, ada: User, mailbox: list[Any], settings: Any
+    ) -> None:
+        settings.SIGN_IN_TRIES_PER_MINUTE = 3
+        for number in range(4):
+            guess = {"username": "ada", "password": "guess"}
+            anonymous().post("/api/auth/tokens/", guess, REMOTE_ADDR=f"10.0.0.{number}")
+        assert not lets_in(PASSWORD)
+        self.ask(REMOTE_ADDR="192.0.2.7")
+        path = self.path(mailbox)
+
+        anonymous().post(path, {"new_password": NEW}, REMOTE_ADDR="192.0.2.7")
+
+        signed_in = anonymous().post(
+            "/api/auth/tokens/", {"username": "ada", "password": NEW}, REMOTE_ADDR="192.0.2.7"
+        )
+        assert signed_in.status_code == 201
 
     def test_is_tried_again_later_where_the_mail_server_is_away(
         self,
@@ -371,6 +412,17 @@ class TestReset:
 
         assert self.link(mailbox)
         assert "ada@example.com" not in caplog.text
+
+    def test_that_cannot_be_addressed_holds_up_no_other(
+        self, ada: User, mailbox: list[Any]
+    ) -> None:
+        eve = {"username": "eve", "password": PASSWORD, "email": f"eve@{'ä' * 60}.com"}
+        assert anonymous().post("/api/users/", eve).status_code == 201
+        self.ask("eve")
+        self.ask("ada")
+
+        assert self.link(mailbox)
+        assert [sent.to for sent in mailbox] == [["ada@example.com"]]
 
     def test_is_given_up_when_its_code_would_have_expired(
         self, ada: User, mailbox: list[Any]

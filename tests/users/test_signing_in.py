@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -12,14 +12,15 @@ from django.test import Client
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
-from apps.users.models import KnownAddress, Session, Token, User
+from apps.users.models import KnownAddress, Session, SignInTries, Token, User
+from apps.users.operations import signing_in
 from apps.users.operations.signing_in import (
     clear_expired_sign_ins,
     count_sign_in_try,
     issue_token,
     use_token,
 )
-from apps.users.queries import FIND_SIGN_IN, OF_ACCOUNT, OF_TOKEN
+from apps.users.queries import FIND_SIGN_IN, OF_ACCOUNT, OF_TOKEN, find_live_tokens
 from kit.errors import TooManyTries
 from tests.clients import anonymous, client_of, send_json
 from tests.factories import PASSWORD, UserFactory
@@ -228,6 +229,24 @@ class TestToken:
         client.get("/api/users/me/")
         assert Token.objects.get().last_used_at not in (noted, long_ago)
 
+    def test_notes_a_use_once_though_two_processes_looked_before_it_was_noted(
+        self, ada: User, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        _, secret = issue_token(user_id=ada.id)
+        noted: list[datetime | None] = []
+
+        def look_and_fall_behind(*args: Any) -> dict[bytes, Token]:
+            monkeypatch.setattr(signing_in, "find_live_tokens", find_live_tokens)
+            live = find_live_tokens(*args)
+            use_token(secret)  # by the other one
+            noted.append(Token.objects.get().last_used_at)
+            return live
+
+        monkeypatch.setattr(signing_in, "find_live_tokens", look_and_fall_behind)
+
+        assert use_token(secret) is not None
+        assert [Token.objects.get().last_used_at] == noted != [None]
+
     def test_lets_nobody_in_once_revoked(self, ada: User) -> None:
         body = sign_in().json()
 
@@ -276,6 +295,16 @@ class TestTries:
         assert response.json()["code"] == "throttled"
         assert 1 <= int(response["Retry-After"]) <= 60
         assert sign_in(address="127.0.0.2").status_code == 201
+
+    def test_are_taken_again_as_soon_as_was_told_and_no_sooner(self, ada: User) -> None:
+        for _ in range(TRIES + 1):
+            sign_in(password="wrong")
+        over_at = timezone.now() + timedelta(seconds=10.4)
+        SignInTries.objects.update(window_ends_at=over_at)
+
+        wait = timedelta(seconds=int(sign_in()["Retry-After"]))
+
+        assert timedelta() <= timezone.now() + wait - over_at < timedelta(seconds=2)
 
     def test_of_one_name_are_limited_whatever_the_address_and_case(self, ada: User) -> None:
         for number in range(TRIES):

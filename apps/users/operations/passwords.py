@@ -163,7 +163,7 @@ def _send(user: User) -> bool:
     text = TEXT.format(username=user.username, address=address)
     try:
         send_mail(SUBJECT, text, None, [user.email])
-    except (OSError, SMTPException) as error:
+    except (OSError, SMTPException, ValueError) as error:  # or no mail can be addressed so
         # Not what it says: that may be whom the mail was for.
         logger.error("A mail cannot be sent, and is tried again: %s", type(error).__name__)
         return False

@@ -5,6 +5,7 @@ the database is, nobody can sign in anyway.
 """
 
 import hashlib
+import math
 import secrets
 from collections.abc import Collection
 from datetime import datetime, timedelta
@@ -13,7 +14,7 @@ from uuid import UUID
 from django.conf import settings
 from django.contrib.auth import authenticate
 from django.db import connections
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Q
 from django.http import HttpRequest
 from django.utils import timezone
 
@@ -52,9 +53,9 @@ def count_sign_in_try(*, username: str, address: str) -> None:
     count_try_from(address)
     most = settings.SIGN_IN_TRIES_PER_MINUTE
     if _is_known(username, address):
-        count_try(f"known:{_digest(username.casefold(), address)}", most=most)
+        count_try(f"known:{_digest(username.upper(), address)}", most=most)
     else:
-        count_try(f"name:{_digest(username.casefold())}", most=most)
+        count_try(f"name:{_digest(username.upper())}", most=most)
 
 
 def count_try_from(address: str) -> None:
@@ -71,7 +72,7 @@ def count_own_try(user_id: UUID) -> None:
 def count_reset_request(*, username: str, address: str) -> None:
     """Few for one name, for each is a mail to its owner. Raises TooManyTries."""
     count_try_from(address)
-    name = _digest(username.casefold())
+    name = _digest(username.upper())  # by which the database finds an account
     count_try(f"reset:{name}", most=RESETS_PER_HOUR, window=timedelta(hours=1))
 
 
@@ -127,7 +128,7 @@ def count_try(who: str, *, most: int, window: timedelta = WINDOW) -> None:
         )
         tries, window_ends_at = cursor.fetchone()
     if tries > most:
-        raise TooManyTries(retry_after=max(1, round((window_ends_at - now).total_seconds())))
+        raise TooManyTries(retry_after=math.ceil((window_ends_at - now).total_seconds()))
 
 
 def issue_token(
@@ -192,8 +193,12 @@ def use_tokens(secrets: Collection[str]) -> dict[str, Token]:
 
 
 def _note_use(token_ids: Collection[UUID], now: datetime) -> None:
-    """One that somebody else has in hand is passed over: no request waits for this."""
-    tokens = Token.objects.filter(id__in=token_ids)
+    """One that somebody else has in hand is passed over: no request waits for this.
+
+    Nor is one noted again that somebody else has noted since it was looked up.
+    """
+    is_due = Q(last_used_at=None) | Q(last_used_at__lt=now - LAST_USE_IS_KEPT_TO)
+    tokens = Token.objects.filter(is_due, id__in=token_ids)
     with durable(ALIAS):
         free = tokens.select_for_update(skip_locked=True, no_key=True).values_list("id", flat=True)
         Token.objects.filter(id__in=list(free)).update(last_used_at=now)
