@@ -16,6 +16,19 @@ OWNER = {"id": USER_ID, "username": "robin"}
 PASS_PHRASE = "a long pass phrase"  # noqa: S105 - nobody's  # nosec B105
 
 A_TODO = {"title": "우유를 사다", "tags": ["soon"], "due_at": NOON, "visibility": "private"}
+A_WHOLE_TODO = {
+    "id": TODO_ID,
+    "owner": OWNER,
+    **A_TODO,
+    "content": "",
+    "category": "home",
+    "completed": False,
+    "completed_at": None,
+    "created_at": MORNING,
+    "updated_at": MORNING,
+    "deleted_at": None,
+    "version": 1,
+}
 A_STEP = {
     "app": "todos",
     "state": "done",
@@ -67,6 +80,9 @@ EXAMPLES: dict[str, Any] = {
     },
     "ResetRequestRequest": {"username": "robin"},
     "NewPasswordRequest": {"new_password": "another long pass phrase"},  # nosec B105
+    "ResetAvailable": {"available": True},
+    "ResetCode": {"valid": True},
+    "Detail": {"detail": "The password is changed. Sign in with it."},
     "Deletion": {
         "id": DELETION_ID,
         "user_id": USER_ID,
@@ -84,24 +100,33 @@ EXAMPLES: dict[str, Any] = {
     "TodoRequest": A_TODO,
     "PatchedTodoRequest": {"completed": True},
     "TodoReplacementRequest": {**A_TODO, "version": 1},
-    "Todo": {
-        "id": TODO_ID,
-        "owner": OWNER,
-        **A_TODO,
-        "content": "",
-        "category": "home",
-        "completed": False,
-        "completed_at": None,
-        "created_at": MORNING,
-        "updated_at": MORNING,
-        "deleted_at": None,
-        "version": 1,
+    "Todo": A_WHOLE_TODO,
+    "Version": {
+        "version": 2,
+        "action": "changed",
+        "at": NOON,
+        "by": OWNER,
+        "changes": {"category": {"from": "", "to": "home"}},
+    },
+    "Label": {"name": "soon", "count": 3},
+    "Changes": {
+        "next": None,
+        "previous": None,
+        "results": [{"id": TODO_ID, "version": 2, "deleted": False}],
+        "cursor": "what-to-send-as-since-next-time",
+    },
+    "Imported": {
+        "added": 12,
+        "known": 0,
+        "broken": 1,
+        "lines": [{"line": 14, "todo": 1, "detail": {"title": ["This field may not be blank."]}}],
     },
     "BulkRequest": {
         "create": [A_TODO],
         "update": [{"id": TODO_ID, "version": 1, "completed": True}],
         "delete": [],
     },
+    "BulkResult": {"results": [A_WHOLE_TODO]},
     "CounterRequest": {"name": "coffees", "visibility": "public"},
     "PatchedCounterRequest": {"description": "Since the first of May."},
     "Counter": {
