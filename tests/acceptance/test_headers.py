@@ -1,11 +1,19 @@
 """What the running server says to a browser with each answer."""
 
 import http.client
+import os
 import re
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import pytest
 
-from tests.acceptance.running import Running
+from tests.acceptance.running import PROJECT, Running, free_port
+from tests.polling import wait_for
+from tests.test_settings import NAMED_SERVERS
 
 EVERYWHERE = {
     "X-Content-Type-Options": "nosniff",
@@ -17,8 +25,41 @@ PAGES = ["/", "/api/", "/api/auth/login/", "/api/docs/", "/admin/login/", "/api/
 NO_PAGES = ["/api/", "/api/users/me/", "/api/schema/", "/api/nothing/", "/metrics", "/health/live"]
 
 
+@dataclass
+class Production:
+    """The web server alone, with the settings of production. Its databases are not there."""
+
+    port: int
+
+    def answers(self) -> bool:
+        try:
+            socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+        except OSError:
+            return False
+        return True
+
+
+@pytest.fixture(scope="module")
+def production() -> Iterator[Production]:
+    running = Production(free_port())
+    server = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "granian", "--interface=wsgi", f"--port={running.port}"),
+            *("--workers=1", "--blocking-threads=1", "--http=1", "epis.wsgi:application"),
+        ],
+        cwd=PROJECT,
+        env=os.environ | NAMED_SERVERS,
+    )
+    try:
+        wait_for("the web server listening", running.answers)
+        yield running
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
 def get(
-    epis: Running, path: str, accept: str, method: str = "GET", **headers: str
+    epis: Running | Production, path: str, accept: str, method: str = "GET", **headers: str
 ) -> http.client.HTTPMessage:
     connection = http.client.HTTPConnection("127.0.0.1", epis.port, timeout=10)
     connection.request(method, path, headers={"Accept": accept, **headers})
@@ -80,3 +121,20 @@ class TestCookies:
 
         assert "SameSite=Lax" in cookie
         assert "Domain=" not in cookie
+
+
+class TestProduction:
+    def test_has_browsers_come_by_https_for_a_year_and_send_cookies_by_it_alone(
+        self, production: Production
+    ) -> None:
+        by_https = {"Host": "epis.invalid", "X-Forwarded-Proto": "https"}
+
+        headers = get(production, "/api/auth/login/", "text/html", **by_https)
+
+        hsts = headers["Strict-Transport-Security"]
+        assert hsts == "max-age=31536000; includeSubDomains; preload"
+        assert re.match(
+            r"__Host-csrftoken=.*; Path=/; SameSite=Lax; Secure$", headers["Set-Cookie"]
+        )
+        assert "script-src 'self'" in headers["Content-Security-Policy"]
+        assert {name: headers[name] for name in EVERYWHERE} == EVERYWHERE
