@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, Request, sync_playwright
+from playwright.sync_api import Browser, Page, Request, Response, sync_playwright
 from pytest_django.live_server_helper import LiveServer
 
 from tests.factories import PASSWORD, UserFactory
@@ -53,7 +53,14 @@ def page(chromium: Browser, live_server: LiveServer) -> Iterator[Page]:
         if not request.url.startswith((live_server.url, "data:", "blob:")):
             complaints.append(f"asks {request.url}")
 
+    def look_at_answer(answer: Response) -> None:
+        """What a page is made of is there. A page, or a call of its script, may be refused."""
+        is_part = answer.request.resource_type not in ("document", "fetch", "xhr")
+        if is_part and answer.status >= 400:
+            complaints.append(f"{answer.status} {answer.url}")
+
     page.on("request", look_at)
+    page.on("response", look_at_answer)
     page.on("console", lambda said: complain(complaints, said))
     page.on("pageerror", lambda error: complaints.append(str(error)))
     yield page

@@ -2,6 +2,8 @@
 
 from django.contrib import admin
 from django.contrib.auth import SESSION_KEY
+from django.contrib.auth.models import Group
+from django.test import RequestFactory
 from django.urls import reverse
 from django.utils import timezone
 from playwright.sync_api import Page, expect
@@ -54,18 +56,17 @@ def filter_links(page: Page) -> list[str]:
     return [href for link in links if (href := link.get_attribute("href"))]
 
 
-def run_action(page: Page, model: str, action: str, query: str = "") -> None:
-    page.goto(reverse(f"admin:{model}_changelist") + query)
-    page.locator("#action-toggle").check()
-    page.select_option("[name=action]", action)
-    page.click('[name="index"]')
-    page.wait_for_load_state()
-    if action == "delete_selected":
-        page.click('#content [type="submit"]')
+def every_action(user: User) -> set[tuple[str, str]]:
+    """By the list on which this user has it."""
+    request = RequestFactory().get("/")
+    request.user = user
+    pages = dict(zip(LISTS, admin.site._registry.values(), strict=True))
+    return {(name, action) for name in pages for action in pages[name].get_actions(request)}
 
 
 class TestActions:
     def test_all_do_what_they_say(self, page: Page, ada: Citizen) -> None:
+        self.ran: set[tuple[str, str]] = set()
         sign_in(page, "/admin/")
         self.revoke_tokens(page)
         self.end_sessions(page, ada)
@@ -74,11 +75,26 @@ class TestActions:
         self.delete_counters(page)
         self.delete_users(page)
         self.steer_deletions(page)
+        self.delete_groups(page)
+        assert self.ran == every_action(User.objects.get(id=ada.id))
+
+    def run_action(
+        self, page: Page, model: str, action: str, query: str = "", row: str = ""
+    ) -> None:
+        """On all rows of the list, or on this one."""
+        page.goto(reverse(f"admin:{model}_changelist") + query)
+        page.check(f'[name="_selected_action"][value="{row}"]' if row else "#action-toggle")
+        page.select_option("[name=action]", action)
+        page.click('[name="index"]')
+        page.wait_for_load_state()
+        if action == "delete_selected":
+            page.click('#content [type="submit"]')
+        self.ran.add((model, action))
 
     def revoke_tokens(self, page: Page) -> None:
         User.objects.get().tokens.create(digest=b"1" * 32)
 
-        run_action(page, "users_token", "revoke")
+        self.run_action(page, "users_token", "revoke")
 
         expect(page.locator(".messagelist")).to_contain_text("Revoked: 1.")
         assert not Token.objects.exists()
@@ -88,7 +104,7 @@ class TestActions:
         elsewhere[SESSION_KEY] = str(ada.id)
         elsewhere.create()
 
-        run_action(page, "users_session", "end")
+        self.run_action(page, "users_session", "end")
 
         expect(page.locator(".messagelist .success")).to_contain_text("Ended: 1.")
         assert not elsewhere.exists(elsewhere.session_key)
@@ -97,7 +113,7 @@ class TestActions:
         counter.increment(counter_id=ada.counter_id, owner_id=ada.id)
         Pending.objects.update(set_aside_at=timezone.now(), reason="planted")
 
-        run_action(page, "counter_pending", "try_again")
+        self.run_action(page, "counter_pending", "try_again")
 
         expect(page.locator(".messagelist .success")).to_be_visible()
         assert Pending.objects.get().set_aside_at is None
@@ -108,25 +124,30 @@ class TestActions:
             change_todo(todo_id=todo.id, viewer=Viewer(ada.id), title=title)
         first = Change.objects.filter(todo=todo).earliest("id")
 
-        page.goto(reverse("admin:todos_change_changelist"))
-        page.check(f'[name="_selected_action"][value="{first.id}"]')
-        page.select_option("[name=action]", "make_it_this_again")
-        page.click('[name="index"]')
+        self.run_action(page, "todos_change", "make_it_this_again", row=str(first.id))
         expect(page.locator(".messagelist .success")).to_contain_text("Done: as it was.")
-        run_action(page, "todos_todo", "delete_selected")
+        self.run_action(page, "todos_todo", "delete_selected")
         expect(page.locator(".messagelist .success")).to_contain_text("deleted 3 todos")
-        run_action(page, "todos_todo", "restore")
+        self.run_action(page, "todos_todo", "restore")
         expect(page.locator(".messagelist .success")).to_contain_text("Restored: 3.")
 
     def delete_counters(self, page: Page) -> None:
-        run_action(page, "counter_counter", "delete_selected")
+        self.run_action(page, "counter_counter", "delete_selected")
 
         expect(page.locator(".messagelist .success")).to_contain_text("deleted 1 counter")
+
+    def delete_groups(self, page: Page) -> None:
+        Group.objects.create(name="clerks")
+
+        self.run_action(page, "auth_group", "delete_selected")
+
+        expect(page.locator(".messagelist .success")).to_contain_text("deleted 1 group")
+        assert not Group.objects.exists()
 
     def delete_users(self, page: Page) -> None:
         settle("bob", rows=2)
 
-        run_action(page, "users_user", "delete_selected", "?q=bob")
+        self.run_action(page, "users_user", "delete_selected", "?q=bob")
 
         expect(page.locator(".messagelist")).to_contain_text("Closed at once: 1.")
 
@@ -134,11 +155,11 @@ class TestActions:
         Deletion.objects.update(state=Deletion.State.RUNNING)
 
         for action, state in {"pause": "paused", "resume": "running"}.items():
-            run_action(page, "users_deletion", action)
+            self.run_action(page, "users_deletion", action)
             expect(page.locator(".messagelist")).to_contain_text(f"is {state}")
-        run_action(page, "users_deletion", "cancel")
+        self.run_action(page, "users_deletion", "cancel")
         expect(page.locator(".messagelist .error")).to_contain_text("does not allow this")
-        run_action(page, "users_deletion", "verify")
+        self.run_action(page, "users_deletion", "verify")
         expect(page.locator(".messagelist")).to_contain_text("Not done yet: 1.")
 
 

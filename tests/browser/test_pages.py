@@ -4,7 +4,9 @@ from playwright.sync_api import Page, expect
 
 from apps.counter.models import Counter
 from apps.todos.models import Todo
+from apps.todos.operations.writing import change_todo
 from apps.users.models import User
+from kit.directory import Viewer
 from tests.browser.conftest import sign_in
 from tests.factories import PASSWORD
 from tests.people import Citizen
@@ -83,12 +85,21 @@ class TestBrowsableApi:
         expect(page.locator(".response-info")).not_to_contain_text("todo 2")
 
     def test_shows_what_people_wrote_and_does_not_do_it(self, page: Page, ada: Citizen) -> None:
-        Todo.objects.filter(owner=ada.id).update(title=EVIL, content=EVIL)
+        Todo.objects.filter(owner=ada.id).update(
+            title=EVIL, content=EVIL, category=EVIL[:64], tags=[EVIL[:50]]
+        )
+        todo = Todo.objects.filter(owner=ada.id).latest("id")
+        change_todo(todo_id=todo.id, viewer=Viewer(ada.id), title="changed")
+        User.objects.get().tokens.create(digest=b"1" * 32, name=EVIL)
         Counter.objects.filter(owner=ada.id).update(name=EVIL, description=EVIL)
         page.on("dialog", lambda dialog: page.evaluate("() => { throw 'it was done' }"))
         sign_in(page, "/api/auth/login/")
 
-        for path in ("/api/todos/", "/api/counters/", f"/api/counters/{ada.counter_id}/"):
+        for path in (
+            *("/api/todos/", f"/api/todos/{todo.id}/history/", "/api/todos/tags/"),
+            *("/api/todos/categories/", "/api/auth/tokens/"),
+            *("/api/counters/", f"/api/counters/{ada.counter_id}/"),
+        ):
             page.goto(path)
             shows(page, "<img src=x onerror")
             assert page.locator("img[src=x]").count() == 0

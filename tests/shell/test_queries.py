@@ -10,7 +10,9 @@ from django.test.utils import CaptureQueriesContext
 
 from apps.counter import public as counter
 from apps.todos import public as todos
+from apps.todos.operations.writing import change_todo
 from apps.users.models import User
+from kit.directory import Viewer
 from tests.factories import UserFactory
 from tests.people import EVERYWHERE
 
@@ -18,15 +20,19 @@ pytestmark = pytest.mark.django_db(databases=EVERYWHERE)
 
 LISTS = [
     *("/api/users/", "/api/auth/tokens/", "/api/todos/", "/api/counters/"),
-    "/api/counters/{tally}/increments/",
+    *("/api/counters/{tally}/increments/", "/api/todos/{todo}/history/"),
+    *("/api/todos/changes/", "/api/todos/tags/", "/api/todos/categories/"),
 ]
 
 
-def add_rows(owner: User, tally: Any, number: int) -> None:
+def add_rows(owner: User, tally: Any, todo: Any, number: int) -> None:
     for _ in range(number):
         other = UserFactory.create()
         owner.tokens.create(digest=other.id.bytes * 2)
         todos.add_todo(owner_id=other.id, title="x", visibility="public")
+        name = str(other.id)
+        todos.add_todo(owner_id=owner.id, title="x", tags=[name], category=name)
+        change_todo(todo_id=todo, viewer=Viewer(other.id, is_staff=True), title=name)
         counter.open_counter(owner_id=other.id, name="x")
         counter.increment(counter_id=tally, owner_id=owner.id)
 
@@ -48,10 +54,11 @@ def test_does_not_ask_for_each_row(page: str, accept: str) -> None:
     browser = Client(headers={"Accept": accept})
     browser.force_login(ada)
     tally = counter.open_counter(owner_id=ada.id, name="tally")
-    address = page.format(tally=tally)
+    todo = todos.add_todo(owner_id=ada.id, title="x")
+    address = page.format(tally=tally, todo=todo)
 
-    add_rows(ada, tally, 2)
+    add_rows(ada, tally, todo, 2)
     few = queries(browser, address)
-    add_rows(ada, tally, 10)
+    add_rows(ada, tally, todo, 10)
 
     assert queries(browser, address) == few

@@ -27,6 +27,7 @@ from epis.processes import Program, signal_group
 from epis.settings import DATABASE_URL_OF
 from epis.supervisor import parts
 from tasks import doorbells
+from tests.planted import secrets_in
 from tests.polling import wait_for
 
 Process = subprocess.Popen[bytes]
@@ -144,6 +145,7 @@ def crew(broker: Broker) -> Iterator[Crew]:
     for worker in reversed(crew.started):
         worker.kill()
         sys.stdout.write(worker.log)  # is shown where the test has failed
+        assert secrets_in(worker.log) == []
 
 
 def environment_of_tests(broker: Broker) -> dict[str, str]:
