@@ -72,7 +72,7 @@ deploy-check: $(VENV)/.installed-dev ## check the settings as in production
 	$(NAMED_SERVERS) $(RUN) manage.py check --deploy --fail-level WARNING
 
 security: $(VENV)/.installed-dev ## look for what bandit knows to be dangerous
-	$(VENV)/bin/bandit --quiet --recursive epis tasks apps kit harness bench manage.py
+	$(VENV)/bin/bandit --quiet --recursive epis tasks apps kit harness bench faults manage.py
 
 schema: $(VENV)/.installed-dev ## write docs/openapi.yaml anew, from the views
 	$(NAMED_SERVERS) HTTPS=false $(RUN) manage.py spectacular --validate --fail-on-warn --file docs/openapi.yaml

@@ -66,7 +66,7 @@ class Run:
         self._mutants: dict[str, list[str]] = {}
 
     def play(self, weathers: Sequence[str]) -> None:
-        seeds = random.Random(self._plan.seed)  # noqa: S311 - to be repeated, not to be secret
+        seeds = random.Random(self._plan.seed)  # noqa: S311 - to be repeated, not to be secret  # nosec B311
         for number in range(self._plan.rounds):
             name, weather = str(number + 1), weathers[number % len(weathers)]
             played = play(name, self._plan, weather, seeds.randrange(LARGEST_SEED), _say)

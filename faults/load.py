@@ -76,6 +76,6 @@ class Load:
         felt = [pulse.first_since(moment) for pulse in self.pulses]
         return None if None in felt else max(each for each in felt if each is not None)
 
-    def _caller(self, name: str, token: str = "") -> Caller:
-        rng = random.Random(self._rng.random())  # noqa: S311 - for load, not for secrets
+    def _caller(self, name: str, token: str = "") -> Caller:  # nosec B107
+        rng = random.Random(self._rng.random())  # noqa: S311 - for load, not for secrets  # nosec B311
         return Caller(name, self._port, self._history, rng, token)

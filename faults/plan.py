@@ -21,7 +21,7 @@ class Plan:
     seconds: int = 45
     seed: int = field(default_factory=lambda: secrets.randbelow(10**6))
     # On a disk, and open to the servers' user; every round has a private folder in it.
-    folder: Path = Path("/var/tmp")  # noqa: S108
+    folder: Path = Path("/var/tmp")  # noqa: S108  # nosec B108
     out: Path = PROJECT / "var" / "faults"
     counting: int = 5
     reading: int = 2

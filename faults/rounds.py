@@ -1,7 +1,7 @@
 """One round: epis is started, loaded, broken, left in peace, and judged."""
 
 import random
-import subprocess
+import subprocess  # nosec B404
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -68,7 +68,7 @@ class Round:
 def play(name: str, plan: Plan, weather: str, seed: int, say: Say, mutant: str = "") -> Round:
     """Play one round to its end. Raises CannotRun if epis does not start."""
     played = Round(name, seed, weather)
-    rng = random.Random(seed)  # noqa: S311 - to be repeated, not to be secret
+    rng = random.Random(seed)  # noqa: S311 - to be repeated, not to be secret  # nosec B311
     say(f"{name}: {weather}, seed {seed}")
     climate = WEATHERS[weather]
     with Instance(

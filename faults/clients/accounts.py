@@ -22,7 +22,7 @@ class Living(Client):
     def live(self) -> None:
         self._number += 1
         username = f"{self.caller.name}-{self._number}"
-        self.caller.token = ""
+        self.caller.token = ""  # nosec B105
         account = settle(self.caller, username)
         counter = create_counter(self.caller, account, username)
         increments = [{"key": str(n), "amount": 1} for n in range(self.rng.choice([5, 50, 400]))]
@@ -59,7 +59,7 @@ class Living(Client):
     def _restore(self, user_id: str, deletion: str, username: str) -> None:
         time.sleep(self.rng.uniform(0, self._grace_seconds))
         path = f"/api/deletions/{deletion}/cancel/"
-        self.caller.token = ""
+        self.caller.token = ""  # nosec B105
         cancelled = self.caller.insist("cancel deletion", user_id, "POST", path, {})
         if cancelled.succeeded:
             self.caller.token = sign_in(self.caller, f"{username}-renamed")
@@ -71,7 +71,7 @@ class Living(Client):
             name,
             self.caller.port,
             self.caller.history,
-            random.Random(self.rng.random()),  # noqa: S311 - for load, not for secrets
+            random.Random(self.rng.random()),  # noqa: S311 - for load, not for secrets  # nosec B311
             self.caller.token,
         )
         return Racing(user_id, counter, caller, closed, self.complaints)

@@ -15,7 +15,7 @@ HOST = "127.0.0.1"
 REQUEST_SECONDS = 15.0
 PATIENCE_SECONDS = 90.0  # for one wish, however often it is sent
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.05, 0.5  # before it is sent again
-PASSWORD = "a long pass phrase"  # noqa: S105 - of accounts that live for one round
+PASSWORD = "a long pass phrase"  # noqa: S105 - of accounts that live for one round  # nosec B105
 
 
 class GaveUp(Exception):
