@@ -56,19 +56,25 @@ class Readers:
     """
 
     def __init__(self, most: int) -> None:
-        self._free = threading.Semaphore(most)
-        self._left_at = time.monotonic()
+        self._free = most
+        self._moved_at = time.monotonic()
+        self._change = threading.Condition()
 
     def enter(self) -> bool:
-        """False where all are taken. At once, if none of them has come to an end of late."""
-        if self._free.acquire(blocking=False):
+        """False where all are taken. At once, if none has come or gone for a while."""
+        with self._change:
+            is_stuck = not self._free and time.monotonic() - self._moved_at > PATIENCE_SECONDS
+            if is_stuck or not self._change.wait_for(lambda: self._free, PATIENCE_SECONDS):
+                return False
+            self._free -= 1
+            self._moved_at = time.monotonic()
             return True
-        is_stuck = time.monotonic() - self._left_at > PATIENCE_SECONDS
-        return not is_stuck and self._free.acquire(timeout=PATIENCE_SECONDS)
 
     def leave(self) -> None:
-        self._left_at = time.monotonic()
-        self._free.release()
+        with self._change:
+            self._free += 1
+            self._moved_at = time.monotonic()
+            self._change.notify()
 
 
 def whole_bodies(application: "WSGIApplication", places: int) -> "WSGIApplication":

@@ -29,14 +29,29 @@ class TestReaders:
         wait_for("a place", waiting.done)
         assert waiting.result() is True
 
-    def test_are_refused_at_once_where_none_has_come_to_an_end_of_late(
+    def test_wait_for_a_place_also_when_it_was_quiet_for_long(
+        self, start: Start, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        readers = Readers(1)
+        monkeypatch.setattr(wsgi, "PATIENCE_SECONDS", 20)
+        monkeypatch.setattr(readers, "_moved_at", time.monotonic() - 60)
+        readers.enter()
+        waiting = start(readers.enter)
+        time.sleep(0.2)
+
+        readers.leave()
+
+        wait_for("a place", waiting.done)
+        assert waiting.result() is True
+
+    def test_are_refused_at_once_where_none_has_come_or_gone_of_late(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         readers = Readers(1)
         readers.enter()
         monkeypatch.setattr(wsgi, "PATIENCE_SECONDS", 0.01)
         assert not readers.enter()
-        monkeypatch.setattr(readers, "_left_at", time.monotonic() - 60)
+        monkeypatch.setattr(readers, "_moved_at", time.monotonic() - 60)
         monkeypatch.setattr(wsgi, "PATIENCE_SECONDS", 30)
 
         began = time.monotonic()

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -460,3 +461,10 @@ class TestToken:
         assert Token.objects.count() == 2
         Token.objects.filter(user=ada).first().delete()
         assert lets_in(PASSWORD)
+
+    def test_that_is_expired_is_not_one_of_them(self, ada: User, settings: Any) -> None:
+        settings.TOKENS_PER_ACCOUNT = 1
+        issue_token(user_id=ada.id, lifetime=timedelta(seconds=-1))
+
+        assert lets_in(PASSWORD)
+        assert not lets_in(PASSWORD)

@@ -149,7 +149,8 @@ def issue_token(
     another password, and TooManyTokens.
     """
     secret = PREFIX + secrets.token_urlsafe(32)
-    expires_at = timezone.now() + lifetime if lifetime else None
+    now = timezone.now()
+    expires_at = now + lifetime if lifetime else None
     with durable(ALIAS):
         open_accounts = User.objects.select_for_update().filter(is_active=True, closed_at=None)
         if password is not None:
@@ -157,7 +158,8 @@ def issue_token(
         user = open_accounts.filter(id=user_id).first()
         if user is None:
             raise WrongCredentials
-        if Token.objects.filter(user=user).count() >= settings.TOKENS_PER_ACCOUNT:
+        unexpired = Token.objects.filter(user=user).exclude(expires_at__lte=now)
+        if unexpired.count() >= settings.TOKENS_PER_ACCOUNT:
             raise TooManyTokens
         token = Token.objects.create(
             user=user, name=name, digest=digest_of(secret), expires_at=expires_at
