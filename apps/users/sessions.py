@@ -1,4 +1,4 @@
-"""The session store: Django's database sessions, with the user's id beside each.
+"""The session store: Django's database sessions, under a digest of the key and with the user's id.
 
 The technique is the one Django documents under "Extending database-backed session
 engines". It lets closing an account revoke its sessions for good.
