@@ -43,10 +43,10 @@ one lasting connection, one request after the other; *nothing* is a view that do
 the same web server, token and permission check, and *SQL* the same statements sent by hand, \
 prepared, over a lasting connection. They take turns, {each} a round, one request or statement \
 each, in an order that changes: whatever else the machine does meets all alike. (The same one \
-over and over is faster, and the less it does the more so.) A request ends with the last \
-byte of its answer, and a statement with that of its rows: what a client makes of either is not \
-in the time. Each is the median of a round, behind one in which every session sends every \
-statement ten times.
+over and over is faster, and the less it does the more so.) Creating has rounds of its own behind \
+those of reading. A request ends with the last byte of its answer, and a statement with that of \
+its rows: what a client makes of either is not in the time. Each is the median of a round, behind \
+one in which every session sends every statement ten times.
 
 Searched for is a word that one todo in a thousand has, and for {part}, a part of a word that as \
 many have. `ILIKE` looks for the same with no index to use. *Page {far:,}* is of the list of all \
@@ -56,7 +56,8 @@ tenth of all searches), 12 % creating, 8 % changing; no request may fail. *Right
 person asks again, while the web server still has all the threads that the load took: their \
 sessions take turns, and none is warm."""
 
-Statement = tuple[str, dict[str, Any]]
+Action = Callable[[], object]
+Arms = dict[tuple[str, str], Action]
 
 
 def measure(plan: Plan, say: Say) -> dict[str, Any]:
@@ -77,23 +78,20 @@ def measure(plan: Plan, say: Say) -> dict[str, Any]:
             "search": todos.page(search=todos.RARE),
             "part": todos.page(search=todos.RARE_PART),
         }
-        requests: dict[str, Callable[[], object]] = {
+        requests: dict[str, Action] = {
             "own": partial(ask, "GET", f"/api/todos/?username={name.replace(' ', '%20')}"),
             "filtered": partial(ask, "GET", "/api/todos/?completed=false&category=work&tag=soon"),
             "search": partial(ask, "GET", f"/api/todos/?search={todos.RARE}"),
             "part": partial(ask, "GET", "/api/todos/?search=%EC%9A%B0%EC%9C%A0"),
             "one": partial(ask, "GET", f"/api/todos/{one}/"),
-            "create": partial(ask, "POST", "/api/todos/", new),
             "nothing": partial(ask, "GET", "/bench/nothing/"),
-            "nothing-sent": partial(ask, "POST", "/bench/nothing/", new),
         }
-        by_hand: dict[str, Callable[[], object]] = {
+        by_hand: dict[str, Action] = {
             **{
                 each: partial(todos.receive, database, query, told | wanted)
                 for each, (query, wanted) in pages.items()
             },
             "one": partial(todos.receive, database, todos.ONE, told),
-            "create": partial(todos.receive, database, todos.CREATE, told | new),
         }
         plans = {
             each: todos.plan_of(database, query, told | wanted)
@@ -104,21 +102,30 @@ def measure(plan: Plan, say: Say) -> dict[str, Any]:
             if "todos_found_by" not in plan_text or "Seq Scan on todos_todo" in plan_text:
                 raise CannotMeasure(f"a search does not use its index:\n{plan_text}")
         staff, far = _far_page(epis)
-        arms: dict[tuple[str, str], Callable[[], object]] = {
+        reading: Arms = {
             **{("http", each): request for each, request in requests.items()},
             **{("sql", each): statement for each, statement in by_hand.items()},
             ("pages", "first"): partial(staff, "GET", "/api/todos/"),
             ("pages", "far"): partial(staff, "GET", far),
         }
+        # Behind all reading: what is created is at the front of every list, and one person's
+        # alone, so that there a page has one owner to look up and any other one fifty.
+        creating: Arms = {
+            ("http", "create"): partial(ask, "POST", "/api/todos/", new),
+            ("http", "nothing-sent"): partial(ask, "POST", "/bench/nothing/", new),
+            ("sql", "create"): partial(todos.receive, database, todos.CREATE, told | new),
+        }
         measured: dict[str, dict[str, list[float]]] = {"http": {}, "sql": {}, "pages": {}}
-        todos.in_turn(arms, max(TIMES, PLANNED_ANEW * plan.web_threads))
-        for number in range(plan.rounds):
-            taken = todos.in_turn(arms, TIMES)
-            taken["sql", "ilike"] = milliseconds(lambda: _ilike(epis, told), 2)
-            for (which, each), figures in taken.items():
-                measured[which].setdefault(each, []).append(median(figures))
-            own = measured["http"]["own"][-1]
-            say(f"round {number + 1} of {plan.rounds}: one's own list in {own:.2f} ms")
+        warm_up = max(TIMES, PLANNED_ANEW * plan.web_threads)
+        for label, arms in (("reading", reading), ("creating", creating)):
+            todos.in_turn(arms, warm_up)
+            for number in range(plan.rounds):
+                taken = todos.in_turn(arms, TIMES)
+                if label == "reading":
+                    taken["sql", "ilike"] = milliseconds(lambda: _ilike(epis, told), 2)
+                for (which, each), figures in taken.items():
+                    measured[which].setdefault(each, []).append(median(figures))
+                say(f"{label}: round {number + 1} of {plan.rounds}")
         profile = _profile(epis, name)
         at_once = _at_once(epis, plan, say, behind=requests["own"])
     return {
@@ -179,9 +186,7 @@ def _people(epis: Instance) -> str:
     return name
 
 
-def _at_once(
-    epis: Instance, plan: Plan, say: Say, *, behind: Callable[[], object]
-) -> list[dict[str, float]]:
+def _at_once(epis: Instance, plan: Plan, say: Say, *, behind: Action) -> list[dict[str, float]]:
     """Rounds of mixed load, and how long `behind` takes right behind each.
 
     They come last: the web server has all of its threads for another half a minute then, and

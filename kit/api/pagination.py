@@ -103,7 +103,7 @@ class NewestFirst(CursorPagination):
         """A page of the rows that `find` gives. `name`: of what, and in which order."""
         size = self.get_page_size(request)
         self.position_of = position_of
-        self.signer = signing.TimestampSigner(salt=f"{name} {self.list_of(request)}")
+        self.signer = signing.Signer(salt=f"{name} {self.list_of(request)}")
         self.request = request
         backwards, position = self.read_cursor(request)
 
