@@ -12,7 +12,7 @@ theirs. So it costs little to be one of many, and nobody waits for one that is h
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from uuid import UUID
 
@@ -28,7 +28,9 @@ logger = logging.getLogger(__name__)
 
 CHUNK_SECONDS = 0.1
 LOOK_SECONDS = 3.0  # how long one look keeps a worker before it asks for another
-ROUND_SECONDS = 0.5  # how old a list of what is due may be: who pauses a deletion waits so long
+# How old a list of what is due may be, and what is told of how far a deletion has come: who pauses
+# one waits so long.
+ROUND_SECONDS = 0.5
 MOST_DELETIONS = 500  # worked on at a time
 FIRST_ROWS, FEWEST_ROWS, MOST_ROWS = 2_000, 50, 150_000
 GROWTH = 4  # of a chunk to the next, at most
@@ -70,6 +72,9 @@ class Look:
     positions: dict[tuple[str, UUID], Position] = field(default_factory=dict)
     lost_tombstones: set[tuple[str, UUID]] = field(default_factory=set)
     has_ended_steps: bool = True  # so that deletions may be ready to be finished
+    # Of the round:
+    waiting: list[DueStep] = field(default_factory=list)  # for their next turn
+    reports: dict[tuple[UUID, str], StepReport] = field(default_factory=dict)  # not yet recorded
 
     def work(self, *, seconds: float) -> None:
         deadline = time.monotonic() + seconds
@@ -77,7 +82,7 @@ class Look:
             pass
 
     def work_a_round(self) -> bool:
-        """Give everybody due one turn. False if there was nothing to do."""
+        """Give everybody due their turns. False if there was nothing to do."""
         begun = users.begin_due_deletions(limit=MOST_DELETIONS)
         worked = self._work_steps()
         # Once more behind those it has finished: there may be more than it takes at a time.
@@ -85,38 +90,42 @@ class Look:
         return bool(begun or worked or self.has_ended_steps)
 
     def _work_steps(self) -> bool:
+        """In turn, until all is done or it is time to see what else is due."""
         deadline = time.monotonic() + ROUND_SECONDS
         apps = {held.app: held for held in holdings.registered()}
-        steps = users.list_due_steps(apps=list(apps), limit=MOST_DELETIONS * len(apps))
+        due = users.list_due_steps(apps=list(apps), limit=MOST_DELETIONS * len(apps))
+        self.waiting, self.reports = list(due), {}
         down: set[str] = set()
-        for group in self._groups(steps):
+        while self.waiting:
+            group = self._next_group()
             held = apps[group[0].app]
             if held.app in down:
-                _fail(held, group, "the database does not answer")
+                self._fail(held, group, "the database does not answer")
             elif not self._try(held, group) and not held.is_reachable():
                 down.add(held.app)
             if time.monotonic() > deadline:
                 break
-        return bool(steps)
+        if self.reports:
+            users.wake()
+            users.record_steps(reports=list(self.reports.values()))
+        return bool(due)
 
-    def _groups(self, steps: Sequence[DueStep]) -> Iterator[list[DueStep]]:
+    def _next_group(self) -> list[DueStep]:
         """Who is worked on together: of one app, and not more than a chunk may have by then.
 
         A group is where its first member is: nobody who is small waits behind all that are huge.
         """
-        waiting = list(steps)
-        while waiting:
-            first, *others = waiting
-            group, waiting = [first], []
-            room = self.paces[first.app].rows - _left(first)
-            for step in others:
-                joins = step.app == first.app and _left(step) <= room
-                if joins and len(group) < MOST_DELETIONS and not self._are_midway(first, step):
-                    group.append(step)
-                    room -= _left(step)
-                else:
-                    waiting.append(step)
-            yield group
+        first, *others = self.waiting
+        group, self.waiting = [first], []
+        room = self.paces[first.app].rows - _left(first)
+        for step in others:
+            joins = step.app == first.app and _left(step) <= room
+            if joins and len(group) < MOST_DELETIONS and not self._are_midway(first, step):
+                group.append(step)
+                room -= _left(step)
+            else:
+                self.waiting.append(step)
+        return group
 
     def _are_midway(self, *steps: DueStep) -> bool:
         """Whether any of them has to go on from where its last chunk ended."""
@@ -137,7 +146,7 @@ class Look:
                 outcomes = [self._try(held, [step]) for step in group]
                 return all(outcomes)
             logger.exception("%s could not go on with %d deletion(s)", held.app, len(group))
-            _fail(held, group, _told(error))
+            self._fail(held, group, _told(error))
             return False
         return True
 
@@ -146,7 +155,8 @@ class Look:
         ready = [step for step in group if not self._is_unready(step)]
         if unready:
             counted = _entomb_and_count(held, unready)
-            users.record_steps(reports=[_report(step, step.deleted) for step in counted])
+            users.record_steps(reports=[_report(step) for step in counted])
+            self.waiting += counted
             self.lost_tombstones -= {(step.app, step.user_id) for step in unready}
         if not ready:
             return
@@ -159,9 +169,19 @@ class Look:
             return
         self.paces[held.app].learn(chunk)
         self.has_ended_steps |= chunk.finished
-        users.record_steps(
-            reports=[_report(step, chunk.deleted[step.user_id], chunk.finished) for step in ready]
-        )
+        worked = [replace(step, deleted=chunk.deleted[step.user_id]) for step in ready]
+        for step in worked:
+            self.reports[step.deletion_id, step.app] = _report(step, chunk.finished)
+        if not chunk.finished:
+            self.waiting += worked
+
+    def _fail(self, held: Holdings, group: Sequence[DueStep], error: str) -> None:
+        """Said instead of what its turns before came to: that would say that all is well."""
+        for step in group:
+            self.reports.pop((step.deletion_id, step.app), None)
+        users.wake()
+        ids = [step.deletion_id for step in group]
+        users.fail_steps(deletion_ids=ids, app=held.app, error=error)
 
     def _is_unready(self, step: DueStep) -> bool:
         return step.total is None or (step.app, step.user_id) in self.lost_tombstones
@@ -192,13 +212,8 @@ def _entomb_and_count(held: Holdings, steps: Sequence[DueStep]) -> list[DueStep]
     ]
 
 
-def _report(step: DueStep, deleted: int, done: bool = False) -> StepReport:
-    return StepReport(step.deletion_id, step.app, deleted, step.total or 0, done)
-
-
-def _fail(held: Holdings, group: Sequence[DueStep], error: str) -> None:
-    users.wake()
-    users.fail_steps(deletion_ids=[step.deletion_id for step in group], app=held.app, error=error)
+def _report(step: DueStep, done: bool = False) -> StepReport:
+    return StepReport(step.deletion_id, step.app, step.deleted, step.total or 0, done)
 
 
 def _finish() -> bool:

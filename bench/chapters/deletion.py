@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from typing import Any
+from uuid import UUID
 
 from bench import cascade
 from bench.accounts import Leaver, add_accounts, add_todos, delete_at_once
@@ -104,8 +105,7 @@ def _raw(epis: Instance, todos: int) -> dict[str, float]:
 
 def _epis(epis: Instance, number: int, each: int) -> dict[str, float]:
     """Delete so many accounts with so many todos each. Memory is the worker's growth, in bytes."""
-    user_ids = add_accounts(epis, number)
-    add_todos(epis, user_ids, each)
+    others, last = _settle(epis, number, each)
     worker = epis.worker("background")
     before = {process.pid: process.memory_info().rss for process in worker}
     peak = dict(before)
@@ -114,20 +114,25 @@ def _epis(epis: Instance, number: int, each: int) -> dict[str, float]:
         for process in worker:
             peak[process.pid] = max(peak[process.pid], process.memory_info().rss)
 
-    seconds = delete_at_once(epis, user_ids, Leaver(epis), meanwhile=look)
+    seconds = delete_at_once(epis, others, last, meanwhile=look)
     return {"seconds": seconds, "memory": max(peak[pid] - before[pid] for pid in before)}
+
+
+def _settle(epis: Instance, number: int, each: int) -> tuple[list[UUID], Leaver]:
+    """So many accounts with so many todos each: all but one, and the one that can sign in."""
+    others, last = add_accounts(epis, number - 1), Leaver(epis)
+    add_todos(epis, [*others, last.id], each)
+    return others, last
 
 
 def _beside_somebody_else(
     epis: Instance, plan: Plan, before: dict[str, list[float]], during: dict[str, list[float]]
 ) -> None:
-    user_ids = add_accounts(epis, 1)
-    add_todos(epis, user_ids, plan.todos)
-    last = Leaver(epis)  # to sign up takes a core for half a second, and is no part of a deletion
+    others, last = _settle(epis, 1, plan.todos)
     with OtherUser(epis, before):
         time.sleep(plan.seconds)
     with OtherUser(epis, during):
-        delete_at_once(epis, user_ids, last)
+        delete_at_once(epis, others, last)
 
 
 def report(raw: dict[str, Any]) -> Section:

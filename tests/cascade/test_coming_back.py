@@ -98,7 +98,7 @@ class TestChunkUnderWay:
         """All databases were put back, the users to when it was cancelled, in the middle of it."""
         leaver = settle("leaver")
         deletion, look = delete(leaver), cascade.Look()
-        for _ in range(2):
+        for _ in range(4):
             look.work_a_round()
         left = rows_left(leaver.id)
         assert GONE != left != {**COUNTED, "users": 1}

@@ -1,6 +1,8 @@
 """Steps that fail: tried again after growing pauses, said so, and nobody else is held up."""
 
+from collections import defaultdict
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -12,7 +14,7 @@ from apps.users.models import Deletion, DeletionStep
 from apps.users.operations import cascading
 from apps.users.operations.deletions import retry_deletion
 from kit.holdings import Holdings
-from tasks.cascade import Look
+from tasks.cascade import Look, Pace
 from tests.cascade.deleting import COUNTED, counted, delete, state_of, work_until_done
 from tests.people import EVERYWHERE, settle
 
@@ -68,6 +70,25 @@ class TestStepThatFails:
         assert (step.failures, step.last_error) == (1, BROKEN)
         assert step.retry_at is not None
         assert step.retry_at > timezone.now()
+
+    def test_says_so_also_where_it_had_gone_well_until_then(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """In the same round, whose turns are told of when it is over."""
+        failing, purge_chunk, turns = delete(settle("unlucky", rows=9)), TODOS.purge_chunk, []
+
+        def purge_once(*owner_ids: Any, **how: Any) -> Any:
+            turns.append(owner_ids)
+            if len(turns) > 1:
+                raise OperationalError(BROKEN)
+            return purge_chunk(*owner_ids, **how)
+
+        monkeypatch.setattr(TODOS, "purge_chunk", purge_once)
+        Look(paces=defaultdict(partial(Pace, rows=4))).work_a_round()
+
+        step = step_of(failing, "todos")
+        assert len(turns) == 2
+        assert (step.failures, step.last_error) == (1, BROKEN)
 
     @pytest.mark.parametrize(
         ("error", "told"),

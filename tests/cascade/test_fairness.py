@@ -1,6 +1,7 @@
 """Many deletions at once: nobody waits for one that is huge, and chunks keep to their time."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -10,8 +11,10 @@ import pytest
 
 from apps.todos.models import Todo
 from apps.todos.owners import TODOS
+from apps.users import public as users
 from apps.users.models import Deletion
-from apps.users.operations.cascading import RECORD
+from apps.users.operations.cascading import RECORD, record_steps
+from apps.users.public import StepReport
 from apps.users.queries import get_deletion
 from kit.holdings import Chunk
 from tasks import cascade
@@ -116,12 +119,28 @@ class TestFairness:
         for number in range(12):
             delete(settle_with_many(f"one of many {number}", 5))
         look = Look(paces=defaultdict(partial(Pace, rows=4)))
-        look.work_a_round()  # counts them
 
         look.work_a_round()
 
         assert cascade.FEWEST_ROWS == 50
-        assert taken == [1, 10, 1]
+        assert taken == [1, 10, 1, 1]  # the last is what was left of the first
+
+    def test_tells_of_all_the_turns_of_a_round_at_once(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """But for what it has counted, which may have taken long."""
+        told: list[list[int]] = []
+
+        def record(*, reports: Sequence[StepReport]) -> None:
+            told.append([report.deleted for report in reports if report.app == "todos"])
+            record_steps(reports=reports)
+
+        monkeypatch.setattr(users, "record_steps", record)
+        deletion = delete(settle_with_many("leaver", 50))
+        Look(paces=defaultdict(partial(Pace, rows=4))).work_a_round()
+
+        assert [each for each in told if each] == [[0], [50]]
+        assert state_of(deletion) == "done"
 
     def test_takes_many_small_ones_together(self) -> None:
         for number in range(20):

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.django_db(databases=EVERYWHERE, transaction=True)
 class TestLongSilence:
     def test_ends_no_deletion(self) -> None:
         deletion, look = delete(settle("leaver")), cascade.Look()
-        for _ in range(3):
+        for _ in range(6):
             look.work_a_round()
         long_ago = timezone.now() - timedelta(days=3)
         silent = DeletionStep.objects.filter(deletion=deletion, rate__isnull=False)
@@ -35,7 +35,8 @@ class TestLongSilence:
 
     def test_is_forgotten_when_a_paused_one_is_resumed(self) -> None:
         deletion, look = delete(settle("leaver")), cascade.Look()
-        look.work_a_round()
+        for _ in range(2):
+            look.work_a_round()
         pause_deletion(deletion_id=deletion.id)
         steps = DeletionStep.objects.filter(deletion=deletion)
         steps.update(reported_at=timezone.now() - timedelta(hours=3))
@@ -78,7 +79,7 @@ class TestStatementThatOutlastsTheUsersSession:
     def impatient(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("apps.users.operations.cascading.IDLE_SECONDS", 0.2)
 
-    @pytest.mark.parametrize("method", ["rows_of", "rows_left"])
+    @pytest.mark.parametrize("method", ["rows_of", "purge_chunk", "rows_left"])
     def test_holds_up_no_deletion(self, monkeypatch: pytest.MonkeyPatch, method: str) -> None:
         deletion = delete(settle("leaver"))
 
