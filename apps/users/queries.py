@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.contrib.auth.tokens import default_token_generator
 from django.db import connections
-from django.db.models import Count, Exists, F, Min, OuterRef, QuerySet, Sum
+from django.db.models import Count, Exists, F, Min, OuterRef, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
@@ -182,8 +182,14 @@ def list_due_steps(*, apps: Collection[str], limit: int) -> list[DueStep]:
 
 
 def _due_steps(apps: Collection[str]) -> QuerySet[DeletionStep]:
-    return DeletionStep.objects.filter(
-        deletion__state=Deletion.State.RUNNING,
+    """Each step's deletion is looked up by its id.
+
+    By a join, statistics from before ten thousand accounts went at once have PostgreSQL read
+    all open deletions for each of the steps.
+    """
+    state = Deletion.objects.filter(id=OuterRef("deletion")).values("state")
+    return DeletionStep.objects.alias(deletion_state=Subquery(state)).filter(
+        deletion_state=Deletion.State.RUNNING,
         app__in=apps,
         state__in=DeletionStep.UNDONE,
         next_at__lte=timezone.now(),

@@ -46,24 +46,24 @@ WITH report AS (
     ORDER BY step.id
     FOR UPDATE OF step
 ), paced AS (
-    SELECT id, greatest(reported - deleted, 0) / nullif(seconds, 0) AS rate FROM step
+    SELECT *, greatest(reported - deleted, 0) / nullif(seconds, 0) AS pace FROM step
 )
 UPDATE users_deletionstep AS recorded
-SET state = CASE WHEN step.done THEN 'done' ELSE 'running' END,
-    started_at = coalesce(step.started_at, now()),
-    finished_at = CASE WHEN step.done THEN now() END,
+SET state = CASE WHEN paced.done THEN 'done' ELSE 'running' END,
+    started_at = coalesce(paced.started_at, now()),
+    finished_at = CASE WHEN paced.done THEN now() END,
     reported_at = now(),
-    deleted = CASE WHEN step.done THEN step.reported
-                   ELSE greatest(step.deleted, step.reported) END,
-    total = CASE WHEN step.done THEN step.reported
-                 ELSE greatest(step.deleted, step.reported, step.total, step.counted) END,
-    rate = coalesce(step.rate + (paced.rate - step.rate)
-                                * (1 - exp(-step.seconds / %(smoothed)s)), paced.rate, step.rate),
+    deleted = CASE WHEN paced.done THEN paced.reported
+                   ELSE greatest(paced.deleted, paced.reported) END,
+    total = CASE WHEN paced.done THEN paced.reported
+                 ELSE greatest(paced.deleted, paced.reported, paced.total, paced.counted) END,
+    rate = coalesce(paced.rate + (paced.pace - paced.rate)
+                                * (1 - exp(-paced.seconds / %(smoothed)s)), paced.pace, paced.rate),
     next_at = clock_timestamp(),
     failures = 0,
     last_error = ''
-FROM step JOIN paced USING (id)
-WHERE recorded.id = step.id
+FROM paced
+WHERE recorded.id = paced.id
 """
 
 

@@ -1,0 +1,93 @@
+"""What is read to find the deletions that are due, where statistics are of before they were."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from django.db import connections
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from apps.users import queries
+from apps.users.models import DeletionStep
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+APPS = ["todos", "counter"]
+ENDED, OPEN = 2_000, 1_000
+TABLES = ["users_deletion", "users_deletionstep"]
+FILL = """
+WITH deletion AS (
+    INSERT INTO users_deletion (id, user_id, state, requested_at, starts_at, finished_at)
+    SELECT gen_random_uuid(), gen_random_uuid(), %(deletion)s, now(), now(), now()
+    FROM generate_series(1, %(number)s)
+    RETURNING id
+)
+INSERT INTO users_deletionstep (deletion_id, app, state, deleted, next_at, failures, last_error)
+SELECT id, app, %(step)s, 0, now(), 0, '' FROM deletion CROSS JOIN unnest(%(apps)s::text[]) AS app
+"""
+# Fetched from a table, or passed in an index: what a filter throws away counts.
+READ = """
+SELECT sum(coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0))
+FROM pg_stat_user_tables WHERE relname = ANY (%(tables)s)
+"""
+
+
+def execute(statement: str, **parameters: object) -> None:
+    with connections["default"].cursor() as cursor:
+        cursor.execute(statement, parameters or None)
+
+
+def fill(number: int, deletion: str, step: str) -> None:
+    execute(FILL, number=number, deletion=deletion, step=step, apps=APPS)
+
+
+def rows_read_so_far() -> int:
+    with connections["default"].cursor() as cursor:
+        cursor.execute("SELECT pg_stat_force_next_flush()")
+        cursor.execute(READ, {"tables": TABLES})
+        [read] = cursor.fetchone()
+    return int(read)
+
+
+def rows_read_for(look: Callable[[], object]) -> int:
+    before = rows_read_so_far()
+    look()
+    return rows_read_so_far() - before
+
+
+@pytest.fixture
+def many_at_once() -> Iterator[None]:
+    """All of a sudden; until then nothing had been open for long."""
+    for table in TABLES:
+        execute(f"ALTER TABLE {table} SET (autovacuum_enabled = false)")
+    fill(ENDED, "done", "done")
+    execute("ANALYZE users_deletion, users_deletionstep")
+    fill(OPEN, "running", "pending")
+    yield
+    for table in TABLES:
+        execute(f"ALTER TABLE {table} RESET (autovacuum_enabled)")
+
+
+@pytest.mark.usefixtures("many_at_once")
+class TestFindingWhatIsDue:
+    def test_reads_no_more_than_each_step_and_its_deletion(self) -> None:
+        """Also once the plans are made for good, which is behind the fifth time."""
+        for _ in range(7):
+            read = rows_read_for(lambda: queries.list_due_steps(apps=APPS, limit=500))
+            assert read < 4 * len(APPS) * OPEN
+
+    def test_would_read_all_deletions_for_each_step_by_a_join(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def join(apps: list[str]) -> QuerySet[DeletionStep]:
+            due = DeletionStep.objects.filter(state__in=DeletionStep.UNDONE, app__in=apps)
+            return due.filter(deletion__state="running", next_at__lte=timezone.now())
+
+        monkeypatch.setattr(queries, "_due_steps", join)
+
+        assert rows_read_for(lambda: queries.list_due_steps(apps=APPS, limit=500)) > OPEN**2
+
+    def test_looks_for_those_that_are_worked_off_in_one_pass(self) -> None:
+        execute("UPDATE users_deletionstep SET state = 'done'")
+
+        assert rows_read_for(lambda: queries.list_worked_off(limit=500)) <= 4 * (ENDED + OPEN)
