@@ -25,6 +25,8 @@ Position = Sequence[str | int | None]
 # The first so many rows, in order: of all, or of those beyond a position, forwards or backwards.
 Find = Callable[[int, Position | None, bool], list[Any]]
 NO_ROWS = Q(pk__in=[])
+# Signed with each cursor: one of another form is none. Once they carried a time, without this.
+FORMAT = "2 "
 
 
 class Key(NamedTuple):
@@ -103,7 +105,7 @@ class NewestFirst(CursorPagination):
         """A page of the rows that `find` gives. `name`: of what, and in which order."""
         size = self.get_page_size(request)
         self.position_of = position_of
-        self.signer = signing.Signer(salt=f"{name} {self.list_of(request)}")
+        self.signer = signing.Signer(salt=f"{FORMAT}{name} {self.list_of(request)}")
         self.request = request
         backwards, position = self.read_cursor(request)
 

@@ -5,9 +5,11 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from django.core import signing
 from django.test import Client
 
 from apps.todos.models import Owner, Todo
+from kit.api import pagination
 from kit.ids import new_id
 
 pytestmark = [pytest.mark.urls("tests.shell.routes"), pytest.mark.django_db(databases=["todos"])]
@@ -180,6 +182,20 @@ class TestCursor:
         other_list = client.get(f"/api/todos-by-title/?{cursor}")
 
         assert (other_order.status_code, other_list.status_code) == (400, 400)
+
+    def test_that_carries_a_time_as_they_once_did_is_refused(
+        self, client: Client, todos: list[Todo], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(pagination, "FORMAT", "")
+            patch.setattr(signing, "Signer", signing.TimestampSigner)
+            address = get(client, "/api/todos/?page_size=4")["next"]
+            assert get(client, address)["results"]
+
+        response = client.get(address)
+
+        assert response.status_code == 400
+        assert response.json()["errors"][0]["field"] == "cursor"
 
 
 class TestPageSize:
