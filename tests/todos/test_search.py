@@ -154,6 +154,21 @@ class TestIndex:
         assert "todos_found_by" in plan
         assert "Seq Scan on todos_todo" not in plan
 
+    @pytest.mark.parametrize("words", ["우유", "우", "milk"])
+    def test_is_used_for_who_sees_their_own_and_the_public(
+        self, ada: Client, django_assert_num_queries: Any, words: str
+    ) -> None:
+        todo = ada.add("딸기우유 두 개", content="milk")
+        fill(owners=500, todos=1_500)
+
+        with django_assert_num_queries(1, using="todos") as captured:
+            found = ada.get(TODOS, {"search": words}).json()["results"]
+
+        assert [each["id"] for each in found] == [todo["id"]]
+        plan = plan_of(captured[0]["sql"])
+        assert "todos_found_by" in plan
+        assert "Seq Scan on todos_todo" not in plan
+
     def test_follows_changes(self, ada: Client) -> None:
         todo = ada.add("우유")
 
