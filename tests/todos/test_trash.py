@@ -15,6 +15,7 @@ from apps.todos.operations.writing import restore_todo
 from apps.todos.owners import TODOS as HOLDINGS
 from kit.directory import Viewer
 from kit.ids import new_id
+from tasks import celery_tasks as look
 from tests.factories import UserFactory
 from tests.racing import race
 from tests.todos.conftest import TODOS, Client, address_of, signed_in
@@ -143,6 +144,19 @@ class TestSweep:
         assert {str(todo_id) for todo_id in left} == {here["id"], fresh["id"]}
         assert not Todo.objects.filter(title__in=["Old", "Bobs"]).exists()
         assert bring_back(ada, old).status_code == 404
+
+    def test_comes_after_thirty_days(self, ada: Client) -> None:
+        kept, gone = ada.add("Kept"), ada.add("Gone")
+        for todo in (kept, gone):
+            ada.delete(address_of(todo))
+        deleted_days_ago(29.9, kept)
+        deleted_days_ago(30.1, gone)
+
+        look.sweep_trash()
+
+        assert ada.list(deleted="true") == ["Kept"]
+        assert bring_back(ada, kept).status_code == 200
+        assert bring_back(ada, gone).status_code == 404
 
     def test_goes_chunk_by_chunk(self, ada: Client, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(trash, "CHUNK_TODOS", 2)
