@@ -227,6 +227,17 @@ class TestImport:
 
         assert len(ada.get(f"{TODOS}changes/").json()["results"]) == 5
 
+    def test_of_more_than_the_account_has_room_for_adds_nothing(
+        self, ada: Client, settings: Any
+    ) -> None:
+        settings.TODOS_PER_ACCOUNT = 1_500
+        ada.add("the first")
+
+        response = send(ada, table([{"title": f"{number}"} for number in range(1_500)]))
+
+        assert (response.status_code, response.json()["code"]) == (409, "too_many")
+        assert ada.list() == ["the first"]
+
     def test_of_an_account_that_goes_is_refused(self, ada: Client) -> None:
         HOLDINGS.entomb(ada.add()["owner"]["id"])
 
@@ -386,16 +397,17 @@ class TestMemory:
         with connections["todos"].cursor() as cursor:
             cursor.execute("DROP INDEX todos_found_by, todos_tags")
 
-    def test_of_an_export_does_not_grow(self, ada: Client) -> None:
+    @pytest.mark.parametrize(("kind", "others"), [("json", 3), ("csv", 2)])
+    def test_of_an_export_does_not_grow(self, ada: Client, kind: str, others: int) -> None:
         owner_id = ada.add()["owner"]["id"]
         with connections["todos"].cursor() as cursor:
             cursor.execute(FILL, [owner_id, self.TODOS])
 
-        response = ada.get(EXPORT)
+        response = ada.get(EXPORT, {"format": kind})
         with grown() as most:
             lines = sum(chunk.count(b"\n") for chunk in response)
 
-        assert lines == self.TODOS + 3
+        assert lines == self.TODOS + others
         assert most() < self.MOST_BYTES
 
     def test_of_an_import_does_not_grow(self, ada: Client, tmp_path: Path) -> None:
