@@ -91,6 +91,19 @@ class TestChanges:
 
         assert follower.follow().copy == {todo["id"]: 3}
 
+    def test_include_all_of_a_bulk(self, ada: Client) -> None:
+        changed, gone = ada.add("changed"), ada.add("gone")
+        follower = Follower(ada).follow()
+
+        body = {
+            "create": [{"title": "new"}, {"title": "newer"}],
+            "update": [{"id": changed["id"], "title": "again"}],
+            "delete": [gone["id"]],
+        }
+        new, newer, *_ = ada.post(f"{TODOS}bulk/", body).json()["results"]
+
+        assert follower.follow().copy == {changed["id"]: 2, new["id"]: 1, newer["id"]: 1}
+
     def test_come_in_pages_that_lead_on(self, ada: Client) -> None:
         todos = [ada.add(f"todo {number}") for number in range(7)]
         for todo in todos[::2]:
