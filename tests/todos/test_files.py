@@ -430,6 +430,7 @@ class TestMemory:
 FILL = """
 INSERT INTO todos_todo (id, owner_id, title, content, category, tags, visibility, created_at,
                         updated_at, version)
-SELECT uuidv7(), %s, 'todo ' || number, 'content of it', '', '{}', 'private', now(), now(), 1
+SELECT uuidv7(), %s, 'todo ' || number, repeat('content of it ', 40), '', '{}', 'private', now(),
+       now(), 1
 FROM generate_series(1, %s) AS number
 """
