@@ -106,8 +106,7 @@ class Look:
             if time.monotonic() > deadline:
                 break
         if self.reports:
-            users.wake()
-            users.record_steps(reports=list(self.reports.values()))
+            _tell(list(self.reports.values()))
         return bool(due)
 
     def _next_group(self) -> list[DueStep]:
@@ -153,13 +152,16 @@ class Look:
     def _take_turn(self, held: Holdings, group: Sequence[DueStep]) -> None:
         unready = [step for step in group if self._is_unready(step)]
         ready = [step for step in group if not self._is_unready(step)]
-        if unready:
-            counted = _entomb_and_count(held, unready)
+        counted = _entomb_and_count(held, unready) if unready else []
+        if counted:
             users.record_steps(reports=[_report(step) for step in counted])
-            self.waiting += counted
-            self.lost_tombstones -= {(step.app, step.user_id) for step in unready}
-        if not ready:
-            return
+            self.lost_tombstones -= {(step.app, step.user_id) for step in counted}
+        if ready:
+            self._work_on(held, ready)
+        # Not before: if that fails, each is tried again alone, and would wait twice.
+        self.waiting += counted
+
+    def _work_on(self, held: Holdings, ready: Sequence[DueStep]) -> None:
         ids = [step.user_id for step in ready]
         try:
             chunk = self._purge(held, ids)
@@ -214,6 +216,25 @@ def _entomb_and_count(held: Holdings, steps: Sequence[DueStep]) -> list[DueStep]
 
 def _report(step: DueStep, done: bool = False) -> StepReport:
     return StepReport(step.deletion_id, step.app, step.deleted, step.total or 0, done)
+
+
+def _tell(reports: Sequence[StepReport]) -> None:
+    """Where that fails for one of them, it does so for no other. The step of that one says so."""
+    users.wake()
+    try:
+        users.record_steps(reports=reports)
+    except SoftTimeLimitExceeded:
+        raise
+    except Exception as error:
+        if len(reports) > 1:
+            for report in reports:
+                _tell([report])
+            return
+        (report,) = reports
+        logger.exception("how far %s has come with a deletion could not be recorded", report.app)
+        users.wake()
+        ids = [report.deletion_id]
+        users.fail_steps(deletion_ids=ids, app=report.app, error=_told(error))
 
 
 def _finish() -> bool:

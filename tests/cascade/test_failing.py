@@ -1,6 +1,7 @@
 """Steps that fail: tried again after growing pauses, said so, and nobody else is held up."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -10,10 +11,13 @@ from django.db import OperationalError, connections
 from django.utils import timezone
 
 from apps.todos.owners import TODOS
+from apps.users import public as users
 from apps.users.models import Deletion, DeletionStep
 from apps.users.operations import cascading
 from apps.users.operations.deletions import retry_deletion
+from apps.users.public import StepReport
 from kit.holdings import Holdings
+from tasks import cascade
 from tasks.cascade import Look, Pace
 from tests.cascade.deleting import COUNTED, counted, delete, state_of, work_until_done
 from tests.people import EVERYWHERE, settle
@@ -89,6 +93,45 @@ class TestStepThatFails:
         step = step_of(failing, "todos")
         assert len(turns) == 2
         assert (step.failures, step.last_error) == (1, BROKEN)
+
+    def test_fails_once_a_round_where_others_shared_its_turn_before_they_were_counted(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """They are counted, the turn fails for all, and each is tried again alone."""
+        old, look = delete(settle("old")), Look()
+        with monkeypatch.context() as short:
+            short.setattr(cascade, "ROUND_SECONDS", -1)
+            look.work_a_round()
+        assert step_of(old, "todos").total == COUNTED["todos"]
+        new = settle("new")
+        deletions = [old, delete(new)]
+        fail_for(monkeypatch, TODOS, old.user_id, new.id)
+
+        look.work_a_round()
+
+        assert [step_of(each, "todos").failures for each in deletions] == [1, 1]
+
+    def test_holds_up_no_other_where_it_cannot_be_recorded_how_far_it_has_come(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """As where somebody holds a lock on its row. All of a round is recorded at once."""
+        failing, *others = [delete(settle(f"number {number}")) for number in range(3)]
+
+        def record(*, reports: Sequence[StepReport]) -> None:
+            if any(each.deletion_id == failing.id and each.deleted for each in reports):
+                raise OperationalError(BROKEN)
+            cascading.record_steps(reports=reports)
+
+        with monkeypatch.context() as broken:
+            broken.setattr(users, "record_steps", record)
+            work_until_done()
+
+        assert {state_of(each) for each in others} == {"done"}
+        assert {step_of(failing, app).last_error for app in COUNTED} == {BROKEN}
+
+        let_pauses_pass()
+        work_until_done()
+        assert (state_of(failing), counted(failing)) == ("done", COUNTED)
 
     @pytest.mark.parametrize(
         ("error", "told"),
