@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from contextlib import nullcontext
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -67,6 +68,27 @@ class TestCascade:
         assert steps.taken > dies_at
         assert counted(deletion) == COUNTED
         assert rows_left(leaver.id) == GONE
+
+    @pytest.mark.usefixtures("small_chunks")
+    @pytest.mark.parametrize("dies_at", range(1, 14))
+    @pytest.mark.parametrize("when", ["before", "after"])
+    def test_goes_on_from_wherever_it_died_in_a_round_of_many_turns(
+        self, monkeypatch: pytest.MonkeyPatch, dies_at: int, when: str
+    ) -> None:
+        """Nobody was told of any of them."""
+        monkeypatch.setattr(cascade, "ROUND_SECONDS", 60)
+        leaver = settle("leaver")
+        deletion = delete(leaver)
+        steps = die_at(monkeypatch, dies_at, when)
+
+        with pytest.raises(Died):
+            work_until_done()
+        work_until_done()
+
+        assert steps.taken > dies_at
+        assert counted(deletion) == COUNTED
+        assert rows_left(leaver.id) == GONE
+        assert verify_deletions(deletion_ids=[deletion.id]) == {deletion.id: []}
 
     @pytest.mark.usefixtures("small_chunks")
     def test_counts_exactly_when_two_workers_advance_it_at_once(
@@ -160,6 +182,29 @@ class TestCascade:
 
         assert counted(deletion) == COUNTED
         assert state_of(deletion) == "done"
+
+    @pytest.mark.usefixtures("small_chunks")
+    def test_goes_on_behind_a_pause_for_no_longer_than_a_round(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """By a clock that each chunk puts forward by a tenth of a second."""
+        monkeypatch.setattr(cascade, "ROUND_SECONDS", 0.5)
+        leaver, chunks = settle("leaver", rows=40), []
+        deletion, purge_chunk = delete(leaver), Holdings.purge_chunk
+
+        def pause_and_purge(*args: Any, **how: Any) -> Any:
+            if not chunks:
+                pause_deletion(deletion_id=deletion.id)
+            chunks.append(args)
+            return purge_chunk(*args, **how)
+
+        clock = SimpleNamespace(monotonic=lambda: len(chunks) / 10)
+        monkeypatch.setattr(cascade, "time", clock)
+        monkeypatch.setattr(Holdings, "purge_chunk", pause_and_purge)
+        work_until_done()
+
+        assert state_of(deletion) == "paused"
+        assert 1 < len(chunks) <= 6
 
     def test_takes_in_an_app_that_was_added_after_the_request(self) -> None:
         leaver = settle("leaver")

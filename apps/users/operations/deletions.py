@@ -103,7 +103,7 @@ def cancel_deletion(*, deletion_id: UUID) -> Deletion:
 
 
 def pause_deletion(*, deletion_id: UUID) -> Deletion:
-    """Hold a running deletion before its next chunk. Raises WrongDeletionState."""
+    """Hold a running deletion, from the next round of chunks on. Raises WrongDeletionState."""
     with durable(ALIAS):
         return _move(deletion_id, [State.RUNNING], State.PAUSED)
 
