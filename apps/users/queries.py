@@ -182,18 +182,19 @@ def list_due_steps(*, apps: Collection[str], limit: int) -> list[DueStep]:
 
 
 def _due_steps(apps: Collection[str]) -> QuerySet[DeletionStep]:
-    """Each step's deletion is looked up by its id.
+    undone = _undone_steps(Deletion.State.RUNNING)
+    return undone.filter(app__in=apps, next_at__lte=timezone.now())
+
+
+def _undone_steps(*states: Deletion.State) -> QuerySet[DeletionStep]:
+    """Of deletions in one of these states, each of which is looked up by its id.
 
     By a join, statistics from before ten thousand accounts went at once have PostgreSQL read
     all open deletions for each of the steps.
     """
     state = Deletion.objects.filter(id=OuterRef("deletion")).values("state")
-    return DeletionStep.objects.alias(deletion_state=Subquery(state)).filter(
-        deletion_state=Deletion.State.RUNNING,
-        app__in=apps,
-        state__in=DeletionStep.UNDONE,
-        next_at__lte=timezone.now(),
-    )
+    steps = DeletionStep.objects.alias(deletion_state=Subquery(state))
+    return steps.filter(deletion_state__in=states, state__in=DeletionStep.UNDONE)
 
 
 def is_anything_due(*, apps: Collection[str]) -> bool:
@@ -227,7 +228,7 @@ def count_open_deletions() -> OpenDeletions:
     at_work = open_ones.exclude(state=Deletion.State.PAUSED)
     now = timezone.now()
     oldest = at_work.filter(starts_at__lte=now).aggregate(oldest=Min("starts_at"))["oldest"]
-    steps = DeletionStep.objects.filter(deletion__in=open_ones, state__in=DeletionStep.UNDONE)
+    steps = _undone_steps(*Deletion.OPEN)
     left = steps.aggregate(left=Sum(F("total") - F("deleted")))["left"]
     return OpenDeletions(
         by_state={state.value: 0 for state in Deletion.OPEN} | dict(numbers),
@@ -245,8 +246,7 @@ def list_scheduled() -> list[UUID]:
 
 def list_paused_steps(app: str) -> dict[UUID, datetime]:
     """Whose deletion is paused before this app was done, as far as was heard of it, and when."""
-    undone = DeletionStep.objects.filter(app=app, state__in=DeletionStep.UNDONE)
-    paused = undone.filter(deletion__state=Deletion.State.PAUSED)
+    paused = _undone_steps(Deletion.State.PAUSED).filter(app=app)
     heard_at = Coalesce("reported_at", "deletion__requested_at")
     return dict(paused.values_list("deletion__user_id", heard_at))
 

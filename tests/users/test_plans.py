@@ -1,6 +1,7 @@
 """What is read to find the deletions that are due, where statistics are of before they were."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import pytest
 from django.db import connections
@@ -86,6 +87,21 @@ class TestFindingWhatIsDue:
         monkeypatch.setattr(queries, "_due_steps", join)
 
         assert rows_read_for(lambda: queries.list_due_steps(apps=APPS, limit=500)) > OPEN**2
+
+    @pytest.mark.parametrize(
+        "look",
+        [
+            queries.count_open_deletions,
+            partial(queries.is_anything_due, apps=APPS),
+            partial(queries.list_paused_steps, "todos"),
+            partial(queries.list_worked_off, limit=500),
+        ],
+    )
+    def test_is_no_more_than_a_few_passes_whatever_is_asked(
+        self, look: Callable[[], object]
+    ) -> None:
+        for _ in range(7):
+            assert rows_read_for(look) < 6 * (ENDED + len(APPS) * OPEN)
 
     def test_looks_for_those_that_are_worked_off_in_one_pass(self) -> None:
         execute("UPDATE users_deletionstep SET state = 'done'")

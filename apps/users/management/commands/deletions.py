@@ -22,7 +22,7 @@ from apps.users.queries import get_deletion, list_deletions
 from kit.errors import Refusal
 
 STEER: dict[str, tuple[Callable[..., Deletion], str]] = {
-    "pause": (pause_deletion, "hold running deletions before their next chunk"),
+    "pause": (pause_deletion, "hold running deletions, within a second or so"),
     "resume": (resume_deletion, "let paused deletions go on"),
     "cancel": (cancel_deletion, "bring accounts back whose deletion is only scheduled"),
     "retry": (retry_deletion, "try again at once what has failed"),
