@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
+from apps.todos.models import Owner
+from apps.todos.owners import TODOS
 from apps.users import public as users
 from apps.users.errors import WrongDeletionState
 from apps.users.models import Deletion, User
@@ -14,7 +16,7 @@ from kit import holdings
 from kit.holdings import NotEntombed
 from kit.transactions import durable
 from tasks import cascade
-from tests.cascade.deleting import COUNTED, GONE, delete, state_of, work_until_done
+from tests.cascade.deleting import COUNTED, GONE, counted, delete, state_of, work_until_done
 from tests.conftest import Start
 from tests.people import EVERYWHERE, rows_left, settle
 from tests.racing import race, wait_until_blocked
@@ -116,6 +118,33 @@ class TestChunkUnderWay:
             pass
 
         assert rows_left(leaver.id) == (GONE if goes_on else left)
+
+    @pytest.mark.usefixtures("small_chunks")
+    @pytest.mark.parametrize("goes_on", [True, False])
+    def test_sets_one_that_is_lost_within_a_round_anew_in_the_next(
+        self, monkeypatch: pytest.MonkeyPatch, goes_on: bool
+    ) -> None:
+        """Which asks first whether the deletion goes on."""
+        monkeypatch.setattr(cascade, "ROUND_SECONDS", 60)
+        leaver, look, chunks = settle("leaver"), cascade.Look(), []
+        deletion, purge_chunk = delete(leaver), TODOS.purge_chunk
+
+        def put_back_and_purge(*owner_ids: Any, **how: Any) -> Any:
+            chunks.append(owner_ids)
+            if len(chunks) == 2:
+                Owner.objects.filter(id=leaver.id).update(tombstoned_at=None, purged_rows=0)
+                if not goes_on:
+                    Deletion.objects.filter(id=deletion.id).update(state="cancelled")
+            return purge_chunk(*owner_ids, **how)
+
+        monkeypatch.setattr(TODOS, "purge_chunk", put_back_and_purge)
+        look.work_a_round()
+        assert (len(chunks), rows_left(leaver.id)["todos"]) == (2, 3)
+        while look.work_a_round():
+            pass
+
+        assert rows_left(leaver.id)["todos"] == (0 if goes_on else 3)
+        assert counted(deletion)["todos"] == (3 if goes_on else 2)
 
     @pytest.mark.usefixtures("small_chunks")
     def test_is_only_of_what_can_be_cancelled_no_more(

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import closing
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -25,6 +26,7 @@ from tests.people import EVERYWHERE, settle
 pytestmark = pytest.mark.django_db(databases=EVERYWHERE, transaction=True)
 
 BROKEN = "could not write block: No space left on device"
+HOLD = "SELECT FROM users_deletionstep WHERE deletion_id = %s AND app = 'todos' FOR UPDATE"
 
 
 def fail_for(monkeypatch: pytest.MonkeyPatch, held: Holdings, *unlucky: Any) -> None:
@@ -114,7 +116,7 @@ class TestStepThatFails:
     def test_holds_up_no_other_where_it_cannot_be_recorded_how_far_it_has_come(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """As where somebody holds a lock on its row. All of a round is recorded at once."""
+        """All turns of a round are recorded at once."""
         failing, *others = [delete(settle(f"number {number}")) for number in range(3)]
 
         def record(*, reports: Sequence[StepReport]) -> None:
@@ -132,6 +134,39 @@ class TestStepThatFails:
         let_pauses_pass()
         work_until_done()
         assert (state_of(failing), counted(failing)) == ("done", COUNTED)
+
+    @pytest.mark.parametrize("method", ["rows_of", "purge_chunk"])
+    def test_holds_up_no_other_while_somebody_holds_its_row(
+        self, monkeypatch: pytest.MonkeyPatch, method: str
+    ) -> None:
+        """From when it is counted on, or from when it is purged on. Nor can it say so then."""
+        held, *others = [delete(settle(f"number {number}")) for number in range(3)]
+        do, somebody, look = getattr(TODOS, method), connections["default"].copy(), Look()
+
+        def hold_and_do(*args: Any, **how: Any) -> Any:
+            if somebody.connection is None:
+                somebody.set_autocommit(False)
+                with somebody.cursor() as cursor:
+                    cursor.execute(HOLD, [held.id])
+            return do(*args, **how)
+
+        with (
+            monkeypatch.context() as watched,
+            connections["default"].cursor() as cursor,
+            closing(somebody),
+        ):
+            watched.setattr(TODOS, method, hold_and_do)
+            cursor.execute("SET lock_timeout = '50ms'")
+            for _ in range(3):
+                look.work_a_round()
+            cursor.execute("RESET lock_timeout")
+            assert somebody.connection is not None
+
+        assert {state_of(each) for each in others} == {"done"}
+        assert step_of(held, "todos").state != "done"
+
+        work_until_done()
+        assert (state_of(held), counted(held)) == ("done", COUNTED)
 
     @pytest.mark.parametrize(
         ("error", "told"),

@@ -150,7 +150,8 @@ def record_steps(*, reports: Sequence[StepReport]) -> None:
 def fail_steps(*, deletion_ids: Collection[UUID], app: str, error: str) -> None:
     """Note why an app could not go on, and leave these steps alone for a while.
 
-    The pause grows with each failure in a row, up to a minute.
+    The pause grows with each failure in a row, up to a minute. A step that somebody has locked
+    is passed over: that may be why it failed.
     """
     with durable(ALIAS), connections[ALIAS].cursor() as cursor:
         cursor.execute(
@@ -159,7 +160,9 @@ def fail_steps(*, deletion_ids: Collection[UUID], app: str, error: str) -> None:
             SET failures = failures + 1, last_error = %s,
                 next_at = clock_timestamp() + make_interval(
                     secs => least(%s * 2.0 ^ least(failures, 30), %s))
-            WHERE app = %s AND deletion_id = ANY (%s) AND state <> 'done'
+            WHERE id IN (SELECT id FROM users_deletionstep
+                         WHERE app = %s AND deletion_id = ANY (%s) AND state <> 'done'
+                         ORDER BY id FOR UPDATE SKIP LOCKED)
             """,
             [
                 error[:LONGEST_ERROR],
