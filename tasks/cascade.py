@@ -105,8 +105,7 @@ class Look:
                 down.add(held.app)
             if time.monotonic() > deadline:
                 break
-        if self.reports:
-            _tell(list(self.reports.values()))
+        self._tell()
         return bool(due)
 
     def _next_group(self) -> list[DueStep]:
@@ -174,8 +173,17 @@ class Look:
         worked = [replace(step, deleted=chunk.deleted[step.user_id]) for step in ready]
         for step in worked:
             self.reports[step.deletion_id, step.app] = _report(step, chunk.finished)
-        if not chunk.finished:
+        if chunk.finished:
+            # At once: a paused step that has ended, and is not known to have, looks like one of
+            # a backup that was put back.
+            self._tell()
+        else:
             self.waiting += worked
+
+    def _tell(self) -> None:
+        reports, self.reports = list(self.reports.values()), {}
+        if reports:
+            _record(reports)
 
     def _fail(self, held: Holdings, group: Sequence[DueStep], error: str) -> None:
         """Said instead of what its turns before came to: that would say that all is well."""
@@ -218,7 +226,7 @@ def _report(step: DueStep, done: bool = False) -> StepReport:
     return StepReport(step.deletion_id, step.app, step.deleted, step.total or 0, done)
 
 
-def _tell(reports: Sequence[StepReport]) -> None:
+def _record(reports: Sequence[StepReport]) -> None:
     """Where that fails for one of them, it does so for no other. The step of that one says so."""
     users.wake()
     try:
@@ -228,7 +236,7 @@ def _tell(reports: Sequence[StepReport]) -> None:
     except Exception as error:
         if len(reports) > 1:
             for report in reports:
-                _tell([report])
+                _record([report])
             return
         (report,) = reports
         logger.exception("how far %s has come with a deletion could not be recorded", report.app)

@@ -11,6 +11,7 @@ from uuid import UUID
 import pytest
 from django.utils import timezone
 
+from apps.counter.owners import COUNTERS
 from apps.todos.models import Todo
 from apps.todos.owners import TODOS
 from apps.users import public as users
@@ -148,6 +149,20 @@ class TestFairness:
 
         assert [each for each in told if each] == [[0], [50]]
         assert state_of(deletion) == "done"
+
+    def test_tells_at_once_of_a_step_that_has_ended(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Not behind the other step's turn."""
+        deletion, purge = delete(settle("leaver")), COUNTERS.purge_chunk
+        known = []
+
+        def purge_chunk(*owner_ids: UUID, **how: Any) -> Chunk:
+            known.append(DeletionStep.objects.get(deletion=deletion, app="todos").state)
+            return purge(*owner_ids, **how)
+
+        monkeypatch.setattr(COUNTERS, "purge_chunk", purge_chunk)
+        Look().work_a_round()
+
+        assert set(known) == {"done"}
 
     def test_takes_many_small_ones_together(self) -> None:
         for number in range(20):
