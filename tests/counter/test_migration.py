@@ -25,7 +25,7 @@ pytestmark = pytest.mark.django_db(databases=["counter"], transaction=True)
 BEGINNING = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-NOW = "0004_key_digest"  # what the models and the code are made for
+NOW = "0005_bounded_lookups"  # what the models and the code are made for
 
 
 def migrate(name: str) -> StateApps:

@@ -42,6 +42,9 @@ READ = """
 SELECT sum(coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0))
 FROM pg_stat_user_tables WHERE relname = ANY (%s)
 """
+LOOKED_AT = """
+SELECT idx_tup_read FROM pg_stat_user_indexes WHERE indexrelname = 'counter_key_once'
+"""
 
 
 def execute(statement: str, *parameters: object) -> None:
@@ -126,6 +129,8 @@ class TestAccepting:
         [
             (
                 "WHERE (pending.counter_id, pending.key) >= (asked.counter_id, asked.key)\n"
+                "              AND (pending.counter_id, pending.key) <= "
+                "(asked.counter_id, asked.key)\n"
                 "            ORDER BY pending.counter_id, pending.key\n",
                 "WHERE pending.counter_id = asked.counter_id AND pending.key = asked.key\n",
             ),
@@ -136,6 +141,50 @@ class TestAccepting:
     ) -> None:
         with rewritten(choice, instead):
             assert rows_read_for(ada, tally, 1) > ROWS
+
+
+@pytest.fixture
+def being_settled(tally: UUID) -> Iterator[None]:
+    """Entries that another transaction has written, and that nobody else can see yet."""
+    settling = connections["counter"].copy()
+    settling.set_autocommit(False)
+    with settling.cursor() as cursor:
+        cursor.execute(FILL_LEDGER, [tally, ROWS])
+    yield
+    settling.rollback()
+    settling.close()
+
+
+@pytest.mark.usefixtures("being_settled")
+class TestAcceptingBesideTheConsumer:
+    def test_walks_over_nothing_that_it_cannot_see(self, ada: User, tally: UUID) -> None:
+        assert self.places_looked_at(ada, tally) < 3 * ASKED
+
+    @pytest.mark.parametrize("asked", ["put", "asked"])
+    def test_would_walk_over_all_of_it_without_an_upper_bound(
+        self, ada: User, tally: UUID, asked: str
+    ) -> None:
+        bound = f"<= counter_key_digest({asked}.counter_id, {asked}.key)"
+        with rewritten(bound, "IS NOT NULL"):
+            assert self.places_looked_at(ada, tally) > 3 * ROWS
+
+    def places_looked_at(self, owner: User, counter_id: UUID) -> int:
+        """In the index of keys, to accept so many new ones, and the same once more."""
+        before = self.places_so_far()
+        for _ in range(2):
+            accept_increments(
+                counter_id=counter_id,
+                viewer=Viewer(owner.id),
+                increments=[(1, f"new-{number}") for number in range(ASKED)],
+            )
+        return self.places_so_far() - before
+
+    def places_so_far(self) -> int:
+        with connections["counter"].cursor() as cursor:
+            cursor.execute("SELECT pg_stat_force_next_flush()")
+            cursor.execute(LOOKED_AT)
+            [places] = cursor.fetchone()
+        return int(places)
 
 
 class TestApplying:
