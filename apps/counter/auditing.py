@@ -51,7 +51,7 @@ CROSS JOIN LATERAL (
                lag(settled_at) OVER before AS earlier
         FROM counter_entry
         WHERE counter_id = counter.id
-        WINDOW before AS (ORDER BY place ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
+        WINDOW before AS (ORDER BY place, id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
     ) AS entry
 ) AS ledger
 WHERE counter.id = ANY (%(ids)s) AND counter.deleted_at IS NULL AND owner.tombstoned_at IS NULL
