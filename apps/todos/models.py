@@ -38,7 +38,8 @@ class Todo(models.Model):
 
     With `deleted_at` it is in the trash. `position` is that of its creation among the changes of
     its owner's todos, and `key` what it was created under, once for each owner: an
-    Idempotency-Key, or behind a blank (which no such key has) a line of an import.
+    Idempotency-Key, or behind a blank (which no such key has) a line of an import. With an
+    Idempotency-Key `created_as` is the owner's name of then, which the first answer has.
     """
 
     class Visibility(models.TextChoices):
@@ -71,6 +72,9 @@ class Todo(models.Model):
     version = models.PositiveIntegerField(default=1, editable=False)
     position = models.BigIntegerField(db_default=0, editable=False)
     key = models.CharField(max_length=256, null=True, editable=False)  # noqa: DJ001 - none is none
+    created_as = models.CharField(
+        max_length=150, blank=True, default="", db_default="", editable=False
+    )
 
     class Meta:
         constraints = [

@@ -17,6 +17,8 @@ from apps.todos.owners import TODOS as HOLDINGS
 from apps.todos.owners import TodosHoldings
 from apps.todos.queries.history import get_as_of
 from apps.todos.queries.own import find_created_under
+from apps.users.operations.accounts import change_user
+from kit.directory import Viewer
 from tests.factories import UserFactory
 from tests.racing import in_thread, join, race
 from tests.todos.conftest import TODOS, Client, address_of, refused_fields, signed_in
@@ -70,6 +72,27 @@ class TestSameRequest:
         assert (again.status_code, again.json()) == (201, todo)
         assert again["ETag"] == first["ETag"]
         assert Todo.objects.count() == 1
+
+    def test_gets_the_first_answer_behind_a_new_name(self) -> None:
+        user = UserFactory.create(username="ada")
+        ada = signed_in(user)
+        first = create(ada, "monday")
+        change_user(user_id=user.id, viewer=Viewer(user.id), username="Countess")
+        HOLDINGS.follow()
+
+        again = create(ada, "monday")
+
+        assert ada.get(address_of(first.json())).json()["owner"]["username"] == "Countess"
+        assert (again.status_code, again.json()) == (201, first.json())
+        assert again["ETag"] == first["ETag"]
+
+    def test_of_a_todo_whose_owners_name_was_not_kept_has_the_present_one(
+        self, ada: Client
+    ) -> None:
+        first = create(ada, "monday")
+        Todo.objects.update(created_as="")
+
+        assert create(ada, "monday").json() == first.json()
 
     @pytest.mark.django_db(databases=BOTH, transaction=True)
     def test_gets_the_first_answer_while_the_trash_is_swept(

@@ -1,4 +1,4 @@
-"""Migrations 0002 and 0003: on a table with todos, forth and back."""
+"""Migrations 0002 to 0004: on a table with todos, forth and back."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -21,7 +21,7 @@ from tests.databases import connected_to_server, create_database, drop_database
 
 pytestmark = pytest.mark.django_db(databases=["todos"], transaction=True)
 
-NOW = "0003_search_by_who_sees"  # what the models and the code are made for
+NOW = "0004_created_as"  # what the models and the code are made for
 
 
 def migrate(name: str) -> StateApps:

@@ -26,12 +26,15 @@ KEPT = ("title", "content", "category", "tags", "due_at", "completed_at", "visib
 STATEMENT_TODOS = 25
 
 # What is created takes its turn in the same statement.
-GIVEN = [name for name in OF_TODO if name != "position"]
+OF_TURN = ["position", "created_as"]
+GIVEN = [name for name in OF_TODO if name not in OF_TURN]
 CREATE = f"""
 WITH turn AS ({TAKE_POSITIONS})
-INSERT INTO todos_todo ({", ".join(GIVEN)}, position)
-SELECT {", ".join(f"%({name})s" for name in GIVEN)}, position FROM turn
-RETURNING position, (SELECT username FROM turn)
+INSERT INTO todos_todo ({", ".join(GIVEN + OF_TURN)})
+SELECT {", ".join(f"%({name})s" for name in GIVEN)}, position,
+    CASE WHEN %(key)s::varchar IS NULL THEN '' ELSE username END
+FROM turn
+RETURNING position, created_as, (SELECT username FROM turn)
 """  # noqa: S608 - of our own names only  # nosec B608
 # What is not given; of tags each gets a list of its own.
 BLANK = {name: getattr(Todo(), name) for name in GIVEN}
@@ -70,7 +73,7 @@ def create_todo(*, owner_id: UUID, key: str | None = None, **fields: Unpack[Todo
             with connections[TODOS.alias].cursor() as cursor:
                 cursor.execute(CREATE, values)
                 row = cursor.fetchone()
-    values["position"], username = row
+    values["position"], values["created_as"], username = row
     # As if it had been fetched: to make a new one takes four times as long.
     todo = Todo.from_db(TODOS.alias, OF_TODO, [values[name] for name in OF_TODO])
     todo.owner = Owner(id=owner_id, username=username, position=todo.position)
@@ -96,6 +99,8 @@ def _first_answer(known: Todo, fields: TodoFields) -> Todo:
     """The todo as it was created. Raises KeyReused if that is not what is asked for now."""
     first = get_as_of(known, 1)
     first.updated_at = first.created_at
+    if known.created_as:  # not of one that was created before this was kept
+        first.owner = Owner(id=known.owner_id, username=known.created_as)
     if not _is_what_was_asked(first, fields):
         raise KeyReused
     return first
