@@ -8,8 +8,10 @@ import os
 from datetime import timedelta
 from typing import Any
 
-from celery import Celery, bootsteps
+from celery import Celery, bootsteps, states
+from celery.signals import task_postrun, task_prerun
 from django.conf import settings
+from django.db import close_old_connections, connections
 from kombu import Queue
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "epis.settings")
@@ -19,6 +21,7 @@ app.set_default()  # for every thread, not only the one that imports this
 
 BACKGROUND_QUEUE = "background"
 LOOK_FOR_DEAD_SECONDS = 0.5
+TASKS_OF_A_SESSION = 100  # for it keeps plans, which statistics of another hour may have shaped
 
 
 class ReplaceDeadChildren(bootsteps.StartStopStep):
@@ -35,6 +38,18 @@ class ReplaceDeadChildren(bootsteps.StartStopStep):
 
 
 app.steps["worker"].add(ReplaceDeadChildren)
+
+
+@task_prerun.connect
+def replace_ended_sessions(**_: Any) -> None:
+    close_old_connections()
+
+
+@task_postrun.connect
+def end_sessions_of_failed(state: str, **_: Any) -> None:
+    """Whatever a task that broke off has left in them: a lock, a setting."""
+    if state != states.SUCCESS:
+        connections.close_all()
 
 
 def counter_queue(lane: int) -> str:
@@ -58,6 +73,9 @@ def configure() -> None:
     sweep = settings.SWEEP_SECONDS
     lanes = range(settings.COUNTER_LANES)
     queues = [*map(counter_queue, lanes), BACKGROUND_QUEUE]
+    # By default Celery ends all sessions before and after each task. To open those with three
+    # databases takes a worker as long as many a task.
+    app.conf.CELERY_DB_REUSE_MAX = TASKS_OF_A_SESSION
     app.conf.update(
         broker_url=settings.BROKER_URL,
         broker_connection_retry_on_startup=True,

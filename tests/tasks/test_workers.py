@@ -12,12 +12,13 @@ from uuid import UUID
 import psutil
 import pytest
 from django.conf import settings
-from django.db import transaction
+from django.db import connections, transaction
 
 from apps.counter import public as counter
 from apps.counter.lanes import slot_of
 from apps.counter.models import Counter, Increment, Pending
 from apps.users.models import User
+from epis.celery import app
 from tasks.doorbells import ring
 from tests.conftest import Start
 from tests.counter.ledger import faults_of
@@ -230,3 +231,60 @@ class TestSecondConsumer:
         race(send, send, send)
 
         wait_until_applied(tally, 300)
+
+
+class TestSessions:
+    def test_are_kept_from_one_task_to_the_next(self, crew: Crew) -> None:
+        worker = crew.worker("background")
+        look_once_more(worker)
+        before = sessions_of_others()
+
+        look_once_more(worker)
+
+        assert len(before) == len(EVERYWHERE)
+        assert sessions_of_others() == before
+
+    def test_that_have_ended_are_replaced(self, crew: Crew) -> None:
+        worker = crew.worker("background")
+        look_once_more(worker)
+        before = sessions_of_others()
+        with connections["default"].cursor() as cursor:
+            cursor.execute("SELECT pg_terminate_backend(pid) FROM unnest(%s) AS pid", [[*before]])
+
+        look_once_more(worker)
+
+        assert len(sessions_of_others()) == len(EVERYWHERE)
+        assert before.isdisjoint(sessions_of_others())
+
+    def test_end_with_a_task_that_fails(self, crew: Crew) -> None:
+        """Which may have left a lock in them, or a setting."""
+        worker = crew.worker("background")
+        look_once_more(worker)
+
+        app.send_task("users.follow_changes", kwargs={"unknown": True})
+
+        wait_for("the failure", lambda: "raised unexpected" in worker.log)
+        wait_for("the end of all sessions", lambda: not sessions_of_others())
+
+
+def look_once_more(worker: Worker) -> None:
+    """Have the worker run a task that asks every database."""
+    before = worker.log.count("succeeded in")
+    ring("users.follow_changes")
+    wait_for("a task's success", lambda: worker.log.count("succeeded in") > before)
+
+
+def sessions_of_others() -> set[int]:
+    """Those of other processes with the tests' databases, by process id."""
+    names = [connections[alias].settings_dict["NAME"] for alias in EVERYWHERE]
+    own = []
+    for alias in EVERYWHERE:
+        with connections[alias].cursor() as cursor:
+            own.append(cursor.connection.info.backend_pid)
+    with connections["default"].cursor() as cursor:
+        cursor.execute(
+            "SELECT pid FROM pg_stat_activity WHERE datname = ANY (%s) AND pid <> ALL (%s)"
+            " AND backend_type = 'client backend'",
+            [names, own],
+        )
+        return {pid for (pid,) in cursor.fetchall()}
