@@ -1,5 +1,6 @@
 """What a ledger of ten million entries costs: nothing, if all is well."""
 
+from dataclasses import replace
 from typing import Any
 
 from bench import arms, disk, ledger, load
@@ -26,12 +27,14 @@ TEXT = """\
 Two instances side by side, loaded in alternation for {rounds} rounds: one whose only counter has \
 {entries:,} entries in its ledger, and one whose ledger is emptied before each round. Counting is \
 one increment a request from {connections} connections for {seconds} s, reading \
-`GET /api/counters/{{id}}/` from as many, draining a backlog of {backlog:,} right behind a \
+`GET /api/counters/{{id}}/` from as many. Draining a backlog of {backlog:,} comes behind all of \
+that, for what it leaves to be tidied would go on beside the next; it begins right behind a \
 checkpoint (when the first change of each page of the index of keys writes all of the page to \
 the log)."""
 
 
 def measure(plan: Plan, say: Say) -> dict[str, Any]:
+    warm_up = replace(plan, seconds=plan.warm_up_seconds, backlog=WARM_UP_BACKLOG)
     measured: dict[str, Measured] = {
         which: {figure: [] for figure in [*WAYS, DISK]} for which in ("empty", "long")
     }
@@ -43,15 +46,16 @@ def measure(plan: Plan, say: Say) -> dict[str, Any]:
             lambda filled: say(f"{filled:,} of {plan.ledger:,} entries are in"),
         )
         both = [("empty", empty), ("long", long)]
-        for _, epis in both:
-            _one_round(epis, plan, plan.warm_up_seconds, WARM_UP_BACKLOG)
-        for number in range(plan.rounds):
-            for which, epis in rotated(both, number):
-                if which == "empty":
-                    ledger.empty(epis.database, epis.counter)
-                for figure, rate in _one_round(epis, plan, plan.seconds, plan.backlog).items():
-                    measured[which][figure].append(rate)
-                    say(f"round {number + 1} of {plan.rounds}: {which}: {figure} {rate:,.0f}")
+        for one_round in (_requests, _backlog):
+            for _, epis in both:
+                one_round(epis, warm_up)
+            for number in range(plan.rounds):
+                for which, epis in rotated(both, number):
+                    if which == "empty":
+                        ledger.empty(epis.database, epis.counter)
+                    for figure, rate in one_round(epis, plan).items():
+                        measured[which][figure].append(rate)
+                        say(f"round {number + 1} of {plan.rounds}: {which}: {figure} {rate:,.0f}")
     return {
         "entries": plan.ledger,
         "backlog": plan.backlog,
@@ -62,23 +66,21 @@ def measure(plan: Plan, say: Say) -> dict[str, Any]:
     }
 
 
-def _one_round(epis: Instance, plan: Plan, seconds: int, backlog: int) -> dict[str, float]:
-    counting = arms.one_round(epis, arms.epis_itself(epis), seconds, plan.connections)
+def _requests(epis: Instance, plan: Plan) -> dict[str, float]:
+    counting = arms.one_round(epis, arms.epis_itself(epis), plan.seconds, plan.connections)
     reading = load.run(
         epis.url(epis.counter_path),
         token=epis.token,
-        seconds=seconds,
+        seconds=plan.seconds,
         connections=plan.connections,
         items=0,
     )
-    drained = drain(epis, backlog)  # last: what it leaves in the inbox is tidied up behind it
-    disk_speed = disk.mebibytes_per_second(epis.data)
-    return {
-        "counting": counting["applied_per_s"],
-        "draining": drained.per_second,
-        "reading": reading.per_second,
-        DISK: disk_speed,
-    }
+    return {"counting": counting["applied_per_s"], "reading": reading.per_second}
+
+
+def _backlog(epis: Instance, plan: Plan) -> dict[str, float]:
+    drained = drain(epis, plan.backlog)
+    return {"draining": drained.per_second, DISK: disk.mebibytes_per_second(epis.data)}
 
 
 def report(raw: dict[str, Any]) -> Section:
