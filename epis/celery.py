@@ -8,6 +8,7 @@ import os
 from datetime import timedelta
 from typing import Any
 
+import psycopg
 from celery import Celery, bootsteps, states
 from celery.signals import task_postrun, task_prerun
 from django.conf import settings
@@ -21,7 +22,7 @@ app.set_default()  # for every thread, not only the one that imports this
 
 BACKGROUND_QUEUE = "background"
 LOOK_FOR_DEAD_SECONDS = 0.5
-TASKS_OF_A_SESSION = 100  # for it keeps plans, which statistics of another hour may have shaped
+TASKS_OF_A_SESSION = 100  # for what it remembers of tables and statements takes memory
 
 
 class ReplaceDeadChildren(bootsteps.StartStopStep):
@@ -46,10 +47,20 @@ def replace_ended_sessions(**_: Any) -> None:
 
 
 @task_postrun.connect
-def end_sessions_of_failed(state: str, **_: Any) -> None:
-    """Whatever a task that broke off has left in them: a lock, a setting."""
+def leave_nothing_behind(state: str, **_: Any) -> None:
+    """End the sessions of a task that broke off: it may have left a lock in them, or a setting.
+
+    Of others the plans end. One that was made for good while a table was empty reads all of it
+    for each row of another, also once there are thousands.
+    """
     if state != states.SUCCESS:
         connections.close_all()
+    for connection in connections.all(initialized_only=True):
+        if connection.connection is not None:
+            try:
+                connection.connection.execute("DISCARD PLANS")
+            except psycopg.Error:
+                connection.close()
 
 
 def counter_queue(lane: int) -> str:

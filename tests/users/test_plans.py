@@ -4,17 +4,20 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 import pytest
+from celery import states
 from django.db import connections
 from django.db.models import QuerySet
 from django.utils import timezone
 
 from apps.users import queries
 from apps.users.models import DeletionStep
+from epis.celery import leave_nothing_behind
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 APPS = ["todos", "counter"]
 ENDED, OPEN = 2_000, 1_000
+LOOKS = 12  # behind the fifth a statement is prepared, and behind five more planned for good
 TABLES = ["users_deletion", "users_deletionstep"]
 FILL = """
 WITH deletion AS (
@@ -56,17 +59,32 @@ def rows_read_for(look: Callable[[], object]) -> int:
     return rows_read_so_far() - before
 
 
+def list_due_steps() -> None:
+    queries.list_due_steps(apps=APPS, limit=500)
+
+
 @pytest.fixture
-def many_at_once() -> Iterator[None]:
-    """All of a sudden; until then nothing had been open for long."""
+def statistics_as_they_are() -> Iterator[None]:
     for table in TABLES:
         execute(f"ALTER TABLE {table} SET (autovacuum_enabled = false)")
-    fill(ENDED, "done", "done")
-    execute("ANALYZE users_deletion, users_deletionstep")
-    fill(OPEN, "running", "pending")
     yield
     for table in TABLES:
         execute(f"ALTER TABLE {table} RESET (autovacuum_enabled)")
+
+
+@pytest.fixture
+def many_at_once(statistics_as_they_are: None) -> None:
+    """All of a sudden; until then nothing had been open for long."""
+    fill(ENDED, "done", "done")
+    execute("ANALYZE users_deletion, users_deletionstep")
+    fill(OPEN, "running", "pending")
+
+
+@pytest.fixture
+def none_yet(statistics_as_they_are: None) -> None:
+    """As in a database that was put back and analyzed."""
+    for table in TABLES:
+        execute(f"VACUUM ANALYZE {table}")
 
 
 @pytest.mark.usefixtures("many_at_once")
@@ -74,8 +92,7 @@ class TestFindingWhatIsDue:
     def test_reads_no_more_than_each_step_and_its_deletion(self) -> None:
         """Also once the plans are made for good, which is behind the fifth time."""
         for _ in range(7):
-            read = rows_read_for(lambda: queries.list_due_steps(apps=APPS, limit=500))
-            assert read < 4 * len(APPS) * OPEN
+            assert rows_read_for(list_due_steps) < 4 * len(APPS) * OPEN
 
     def test_would_read_all_deletions_for_each_step_by_a_join(
         self, monkeypatch: pytest.MonkeyPatch
@@ -86,7 +103,7 @@ class TestFindingWhatIsDue:
 
         monkeypatch.setattr(queries, "_due_steps", join)
 
-        assert rows_read_for(lambda: queries.list_due_steps(apps=APPS, limit=500)) > OPEN**2
+        assert rows_read_for(list_due_steps) > OPEN**2
 
     @pytest.mark.parametrize(
         "look",
@@ -107,3 +124,21 @@ class TestFindingWhatIsDue:
         execute("UPDATE users_deletionstep SET state = 'done'")
 
         assert rows_read_for(lambda: queries.list_worked_off(limit=500)) <= 4 * (ENDED + OPEN)
+
+
+@pytest.mark.usefixtures("none_yet")
+class TestPlans:
+    def test_are_of_one_task(self) -> None:
+        for _ in range(LOOKS):
+            list_due_steps()
+        leave_nothing_behind(state=states.SUCCESS)
+        fill(OPEN, "running", "pending")
+
+        assert rows_read_for(list_due_steps) < 4 * len(APPS) * OPEN
+
+    def test_of_the_task_before_would_read_all_deletions_for_each_step(self) -> None:
+        for _ in range(LOOKS):
+            list_due_steps()
+        fill(OPEN, "running", "pending")
+
+        assert rows_read_for(list_due_steps) > OPEN**2
