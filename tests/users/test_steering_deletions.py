@@ -1,6 +1,7 @@
 """Deletions cancelled, paused and resumed, and who may do that when."""
 
 import uuid
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -10,12 +11,19 @@ from django.utils import timezone
 
 from apps.users import public as users
 from apps.users.errors import WrongDeletionState
-from apps.users.models import Deletion
-from apps.users.operations.deletions import cancel_deletion
+from apps.users.models import Deletion, DeletionStep, User
+from apps.users.operations.deletions import (
+    cancel_deletion,
+    pause_deletion,
+    request_deletion,
+    resume_deletion,
+    retry_deletion,
+)
 from kit.transactions import durable
 from tests.clients import anonymous, client_of
+from tests.conftest import Start
 from tests.factories import PASSWORD, UserFactory
-from tests.racing import in_thread, race, wait_until_blocked
+from tests.racing import in_thread, join, race, wait_until_blocked
 from tests.users.deleting import delete, sign_in, steer, watch
 
 pytestmark = pytest.mark.django_db(databases=["default"])
@@ -158,6 +166,54 @@ class TestPauseAndResume:
         assert [str(step.deletion_id) for step in due] == [deletion["id"]] * 2
 
 
+FOLLOW, ADVANCE = "users.follow_changes", "users.advance_deletions"
+
+
+@pytest.mark.django_db(databases=["default"], transaction=True)
+class TestDoorbells:
+    @pytest.fixture
+    def rung(self, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+        rung: list[str] = []
+        monkeypatch.setattr("tasks.wiring.ring", rung.append)
+        return rung
+
+    def test_ring_for_a_request_and_for_what_came_back(self, rung: list[str]) -> None:
+        request_deletion(user_id=UserFactory.create().id)
+        users.reopen_deletion(user_id=UserFactory.create().id)
+
+        assert rung == [FOLLOW, ADVANCE] * 2
+
+    @pytest.mark.parametrize(
+        ("state", "move", "bell"),
+        [
+            ("scheduled", cancel_deletion, FOLLOW),
+            ("paused", resume_deletion, ADVANCE),
+            ("running", retry_deletion, ADVANCE),
+        ],
+    )
+    def test_ring_when_it_is_steered(
+        self, rung: list[str], state: str, move: Callable[..., Any], bell: str
+    ) -> None:
+        deletion = request_deletion(user_id=UserFactory.create().id)
+        Deletion.objects.update(state=state)
+        rung.clear()
+
+        move(deletion_id=deletion.id)
+
+        assert rung == [bell]
+
+    def test_ring_when_the_account_is_gone(self, rung: list[str]) -> None:
+        ada = UserFactory.create()
+        deletion = request_deletion(user_id=ada.id)
+        users.begin_due_deletions(limit=1)
+        DeletionStep.objects.update(state="done")
+        rung.clear()
+
+        users.finish_deletions(subjects={deletion.id: ada.id})
+
+        assert rung == [FOLLOW]
+
+
 @pytest.mark.django_db(databases=["default"], transaction=True)
 class TestCancelRacingWithTheStart:
     def test_has_one_winner(self) -> None:
@@ -188,3 +244,30 @@ class TestCancelRacingWithTheStart:
         cancelled, begun = racing.result(20)
         assert isinstance(cancelled, Deletion | WrongDeletionState)
         return isinstance(cancelled, Deletion), begun == 1
+
+
+@pytest.mark.django_db(databases=["default"], transaction=True)
+class TestPauseRacingWithTheEnd:
+    @pytest.mark.parametrize("pause_is_first", [True, False])
+    def test_has_one_winner(self, start: Start, pause_is_first: bool) -> None:
+        """Both have decided to act, and get the row in the order in which they asked for it."""
+        ada = UserFactory.create()
+        deletion_id = uuid.UUID(delete(ada).json()["id"])
+        users.begin_due_deletions(limit=1)
+        DeletionStep.objects.update(state="done")
+        pause = partial(pause_deletion, deletion_id=deletion_id)
+        finish = partial(users.finish_deletions, subjects={deletion_id: ada.id})
+
+        with durable("default"):
+            Deletion.objects.select_for_update().get(id=deletion_id)
+            racing = []
+            for act in (pause, finish) if pause_is_first else (finish, pause):
+                racing.append(start(act))
+                wait_until_blocked(len(racing))
+        pausing = racing[0 if pause_is_first else 1]
+
+        assert isinstance(pausing.exception(20), WrongDeletionState) != pause_is_first
+        join(racing)
+        state = Deletion.objects.get(id=deletion_id).state
+        assert state == ("paused" if pause_is_first else "done")
+        assert User.objects.filter(id=ada.id).exists() == pause_is_first
