@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
+from apps.counter.models import Counter
 from apps.todos.models import Owner, Todo
 from apps.todos.owners import TODOS
 from apps.users.models import Deletion, DeletionStep, User
@@ -129,19 +130,22 @@ class TestVerify:
         assert before.isdisjoint(Deletion.objects.values_list("verified_at", flat=True))
         assert "1 certificate(s)" in said("verify", deletions[0].id)
 
-    @pytest.mark.parametrize("wrong", ["row", "account", "count", "tombstone"])
+    @pytest.mark.parametrize("wrong", ["row", "counter", "account", "count", "tombstone"])
     def test_fails_and_says_what_does_not_hold(self, said: Any, wrong: str) -> None:
         deletion, good = ended("leaver"), ended("other")
         owner = Owner.objects.filter(id=deletion.user_id)
         before = Deletion.objects.get(id=deletion.id).verified_at
         expected = {
             "row": "todos: 1 row(s) are there",
+            "counter": "counter: 1 row(s) are there",
             "account": "the account is there",
             "count": "todos: counted 4 row(s), the certificate says 5",
             "tombstone": "todos: the tombstone is missing",
         }[wrong]
         if wrong == "row":
             Todo.objects.create(owner_id=deletion.user_id, title="an orphan, against the fence")
+        elif wrong == "counter":
+            Counter.objects.create(owner_id=deletion.user_id, name="an orphan as well")
         elif wrong == "account":
             User.objects.create(id=deletion.user_id, username="revenant")
         elif wrong == "count":
