@@ -4,6 +4,8 @@ a chunk that was under way."""
 from typing import Any
 
 import pytest
+from django.apps import apps
+from django.contrib.auth.models import Group
 from django.utils import timezone
 
 from apps.todos.models import Owner
@@ -17,11 +19,47 @@ from kit.holdings import NotEntombed
 from kit.transactions import durable
 from tasks import cascade
 from tests.cascade.deleting import COUNTED, GONE, counted, delete, state_of, work_until_done
+from tests.clients import client_of
 from tests.conftest import Start
-from tests.people import EVERYWHERE, rows_left, settle
+from tests.people import EVERYWHERE, follow_feed, rows_left, settle
 from tests.racing import race, wait_until_blocked
 
 pytestmark = pytest.mark.django_db(databases=EVERYWHERE, transaction=True)
+
+
+NOT_OF_THE_ACCOUNT = {
+    *("Token", "Session", "Deletion", "DeletionStep", "UserChange", "FeedHead", "FeedCursor"),
+}
+
+
+def everything_of_the_account() -> dict[str, list[dict[str, Any]]]:
+    """Every row of every database, but for sign-ins, and what tells of changes and deletions."""
+    return {
+        model._meta.label: list(model._default_manager.order_by("pk").values())
+        for model in apps.get_models(include_auto_created=True)
+        if model.__name__ not in NOT_OF_THE_ACCOUNT
+    }
+
+
+class TestCancelled:
+    def test_finds_everything_as_it_was_but_tokens(self, settings: Any) -> None:
+        settings.DELETION_GRACE_SECONDS = 3_600
+        hesitant = settle("hesitant")
+        user = User.objects.get(id=hesitant.id)
+        User.objects.filter(id=user.id).update(email="hesitant@example.org", is_staff=True)
+        user.groups.add(Group.objects.create(name="gardeners"))
+        follow_feed()
+        client, before = client_of(user), everything_of_the_account()
+
+        deletion = delete(hesitant)
+        follow_feed()
+        work_until_done()
+        cancel_deletion(deletion_id=deletion.id)
+        follow_feed()
+        work_until_done()
+
+        assert everything_of_the_account() == before
+        assert client.get("/api/users/me/").status_code == 401
 
 
 class TestCancelAndStart:
