@@ -134,6 +134,12 @@ class TestDeletion:
             ("todos", "done", 5),
             ("counter", "done", 6),
         ]
+        assert [step["total"] for step in done["steps"]] == [5, 6]
+        moments = ("started_at", "finished_at")
+        for step in done["steps"]:
+            times = [done["requested_at"], *map(step.get, moments), done["finished_at"]]
+            assert all(times)
+            assert times == sorted(times)
         assert done["certificate"] == {
             "deleted": {"todos": 5, "counter": 6},
             "orphans": 0,
