@@ -1,10 +1,13 @@
 """`manage.py reconcile`: says what it found and did, and exits with 1 if anything is left."""
 
+import uuid
+
 import pytest
 from django.core.management import CommandError, call_command
 
-from apps.todos.models import Owner
+from apps.todos.models import Owner, Todo
 from apps.users.models import Deletion, User
+from apps.users.operations.deletions import request_deletion
 from tasks import cascade
 from tests.people import EVERYWHERE, feed_asleep, follow_feed, rows_left, settle
 
@@ -55,10 +58,17 @@ class TestReconcileCommand:
         assert rows_left(stray.id) == {"todos": 0, "counter": 0, "users": 0}
         assert rows_left(other.id)["users"] == 1
 
-    def test_deletes_nobody_who_is_known(self) -> None:
-        citizen = settle("citizen")
+    @pytest.mark.parametrize("who", ["one who is there", "one who was deleted", "nobody at all"])
+    def test_deletes_nobody_who_is_known_or_has_no_rows(self, who: str) -> None:
+        user_id = uuid.uuid4() if who == "nobody at all" else settle("citizen").id
+        if who == "one who was deleted":
+            request_deletion(user_id=user_id)
+            while cascade.advance_deletions():
+                pass
+            Todo.objects.create(owner_id=user_id, title="an orphan, against the fence")
+        before = Deletion.objects.count()
 
         with pytest.raises(CommandError, match="nothing was deleted"):
-            call_command("reconcile", "--delete-unknown", str(citizen.id))
+            call_command("reconcile", "--delete-unknown", str(user_id))
 
-        assert not Deletion.objects.exists()
+        assert Deletion.objects.count() == before
