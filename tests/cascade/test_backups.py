@@ -183,9 +183,11 @@ class TestPutBack:
 
     def test_changes_nothing_in_a_dry_run(self, story: Story, backups: Backups) -> None:
         backups.put_back("default")
+        before = list(Deletion.objects.order_by("id").values())
 
         found = reconciling.reconcile(dry_run=True)
 
+        assert list(Deletion.objects.order_by("id").values()) == before
         assert {each.user_id for each in found} >= {
             story.ids[name] for name in ("deleted later", "begun later", "cancelled later")
         }
