@@ -256,6 +256,18 @@ class TestCascade:
         assert counted(deletion) == {**COUNTED, "todos": 1}
         assert verify_deletions(deletion_ids=[deletion.id]) == {deletion.id: []}
 
+    def test_is_taken_back_by_no_report_that_comes_late(self) -> None:
+        deletion, seen = delete(settle("leaver")), []
+        users.begin_due_deletions(limit=1)
+
+        for deleted, done in [(3, False), (1, False), (5, True), (4, False)]:
+            report = users.StepReport(deletion.id, "todos", deleted, 5, done=done)
+            users.record_steps(reports=[report])
+            step = get_deletion(deletion.id).steps.get(app="todos")
+            seen.append((step.deleted, step.state))
+
+        assert seen == [(3, "running"), (3, "running"), (5, "done"), (5, "done")]
+
     def test_leaves_a_scheduled_one_alone_until_it_is_due(self, settings: Any) -> None:
         settings.DELETION_GRACE_SECONDS = 3600
         hesitant = settle("hesitant")
