@@ -40,11 +40,11 @@ INITDB_OPTIONS = (
 
 
 def _shared_buffers_mb() -> int:
-    """An eighth of the machine's memory, which leaves room for the rest of epis; at most 1 GB.
+    """An eighth of the machine's memory, which leaves room for the rest of epis; at most 4 GB.
 
     The indexes of keys and ids should be in it: see docs/ledger.md.
     """
-    return min(psutil.virtual_memory().total // 8 // 2**20, 1024)
+    return min(psutil.virtual_memory().total // 8 // 2**20, 4096)
 
 
 SERVER_OPTIONS = {
