@@ -261,10 +261,12 @@ class TestDeletionThatCannotBeFinished:
 
 
 class TestDatabaseThatIsDown:
+    @pytest.mark.parametrize("total", [None, COUNTED["todos"]], ids=["uncounted", "counted"])
     def test_is_asked_once_a_round_however_many_wait_for_it(
-        self, monkeypatch: pytest.MonkeyPatch, settings: Any
+        self, total: int | None, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         deletions = [delete(settle(f"number {number}")) for number in range(5)]
+        DeletionStep.objects.filter(app="todos").update(total=total)
         monkeypatch.setattr("tasks.cascade.Pace", OneEach)
         connections["todos"].close()
         asked = []
