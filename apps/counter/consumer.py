@@ -25,7 +25,7 @@ BATCH_ROWS = 5_000
 ONE_BY_ONE_ROWS = 500  # a slow way: the transaction must stay short
 BUSY_ROWS = 5  # found by one look, they are a reason to go on looking
 WATCH_SECONDS = 0.5
-TIDY_ROWS = 20_000
+TIDY_ROWS, TIDY_ROWS_IN_THE_END = 20_000, 500
 LOOK_SECONDS = 0.05  # between two looks
 SMALLEST, LARGEST = -(2**63), 2**63 - 1
 
@@ -169,6 +169,8 @@ def keep_applying(*, lane: int = 0, lanes: int = 1, seconds: float = 20) -> bool
         dead += settled
         # The look that was promised: of the next watch, but it may not come to that.
         settled += _apply_all(slots, time.monotonic() + WATCH_SECONDS)
+    if dead >= TIDY_ROWS_IN_THE_END:
+        _tidy_inbox()
     return False
 
 

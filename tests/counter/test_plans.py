@@ -11,6 +11,7 @@ from apps.counter.accepting import accept_increments
 from apps.counter.consumer import apply_batch
 from apps.counter.lanes import slots_of
 from apps.counter.models import Pending
+from apps.counter.queries import get_counter
 from apps.users.models import User
 from kit.directory import Viewer
 from tests.counter.interleaving import rewritten
@@ -20,6 +21,7 @@ pytestmark = pytest.mark.django_db(databases=["default", "counter"], transaction
 ROWS = 5_000
 ASKED = 50
 FIRST_BACKLOG, BATCH = 50_000, 1_000
+BURST = 1_000
 TABLES = ["counter_pending", "counter_entry", "counter_counter", "counter_owner"]
 FILL_LEDGER = """
 INSERT INTO counter_entry (id, counter_id, key, amount, accepted_at, place, result, settled_at)
@@ -44,6 +46,9 @@ FROM pg_stat_user_tables WHERE relname = ANY (%s)
 """
 LOOKED_AT = """
 SELECT idx_tup_read FROM pg_stat_user_indexes WHERE indexrelname = 'counter_key_once'
+"""
+LOOKED_AT_IN_THE_INBOX = """
+SELECT sum(idx_tup_read) FROM pg_stat_user_indexes WHERE relname = 'counter_pending'
 """
 
 
@@ -99,6 +104,15 @@ def first_backlog(tally: UUID) -> Iterator[None]:
     execute("TRUNCATE counter_pending")
     execute(FORGET_STATISTICS)
     execute(FILL_INBOX, tally, FIRST_BACKLOG)
+    yield
+    execute("ALTER TABLE counter_pending RESET (autovacuum_enabled)")
+
+
+@pytest.fixture
+def burst(tally: UUID) -> Iterator[None]:
+    """Too little for the consumer to tidy up in the middle of it."""
+    execute("ALTER TABLE counter_pending SET (autovacuum_enabled = false)")
+    execute(FILL_INBOX, tally, BURST)
     yield
     execute("ALTER TABLE counter_pending RESET (autovacuum_enabled)")
 
@@ -183,6 +197,38 @@ class TestAcceptingBesideTheConsumer:
         with connections["counter"].cursor() as cursor:
             cursor.execute("SELECT pg_stat_force_next_flush()")
             cursor.execute(LOOKED_AT)
+            [places] = cursor.fetchone()
+        return int(places)
+
+
+class TestReading:
+    """A counter: how much of it is pending is read with the value."""
+
+    @pytest.mark.usefixtures("burst")
+    def test_behind_a_burst_walks_over_nothing_of_it(self, ada: User, tally: UUID) -> None:
+        counter.keep_applying()
+
+        assert self.places_looked_at(ada, tally) < 10
+
+    @pytest.mark.usefixtures("burst")
+    def test_would_walk_over_all_of_it_if_it_were_not_tidied_up(
+        self, ada: User, tally: UUID, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("apps.counter.consumer._tidy_inbox", lambda: None)
+        counter.keep_applying()
+
+        assert self.places_looked_at(ada, tally) >= BURST
+
+    def places_looked_at(self, owner: User, counter_id: UUID) -> int:
+        """In the inbox, to read the counter once."""
+        before = self.places_so_far()
+        assert get_counter(counter_id, Viewer(owner.id)).value == BURST
+        return self.places_so_far() - before
+
+    def places_so_far(self) -> int:
+        with connections["counter"].cursor() as cursor:
+            cursor.execute("SELECT pg_stat_force_next_flush()")
+            cursor.execute(LOOKED_AT_IN_THE_INBOX)
             [places] = cursor.fetchone()
         return int(places)
 
