@@ -1,4 +1,4 @@
-"""The Celery app. All about delivery on one screen: queues, routes, schedule.
+"""The Celery app: queues, routes, schedule, and what a worker keeps from one task to the next.
 
 Nothing here is what makes epis correct. A message says only "look again", so it may be
 lost, doubled or late; the settings below make it fast and keep a bad day short.
