@@ -16,19 +16,27 @@ CHUNK_ROWS = 500_000
 SLOTS = 64  # as the counter has them
 
 FILL_INBOX = """
-INSERT INTO counter_pending (id, counter_id, key, amount, slot)
-SELECT uuidv7(), %(counter)s, replace(gen_random_uuid()::text, '-', ''), 1, %(slot)s
-FROM generate_series(1, %(rows)s)
+WITH accepted AS (
+    INSERT INTO counter_pending (id, counter_id, key, amount, slot)
+    SELECT uuidv7(), %(counter)s, replace(gen_random_uuid()::text, '-', ''), 1, %(slot)s
+    FROM generate_series(1, %(rows)s)
+    RETURNING id, counter_id, key
+)
+INSERT INTO counter_key SELECT counter_key_digest(counter_id, key), id FROM accepted
 """
 
 FILL_LEDGER = """
-INSERT INTO counter_entry
-    (id, counter_id, key, amount, accepted_at, place, result, settled_at)
-SELECT uuidv7(-age), %(counter)s,
-       replace(gen_random_uuid()::text, '-', ''), 1,
-       now() - age, place, place, now() - age + interval '10 ms'
-FROM generate_series(%(first)s::bigint, %(last)s) AS place,
-     LATERAL (SELECT make_interval(secs => (%(rows)s - place) * 0.1 + 60) AS age) AS aged
+WITH settled AS (
+    INSERT INTO counter_entry
+        (id, counter_id, key, amount, accepted_at, place, result, settled_at)
+    SELECT uuidv7(-age), %(counter)s,
+           replace(gen_random_uuid()::text, '-', ''), 1,
+           now() - age, place, place, now() - age + interval '10 ms'
+    FROM generate_series(%(first)s::bigint, %(last)s) AS place,
+         LATERAL (SELECT make_interval(secs => (%(rows)s - place) * 0.1 + 60) AS age) AS aged
+    RETURNING id, counter_id, key
+)
+INSERT INTO counter_key SELECT counter_key_digest(counter_id, key), id FROM settled
 """
 
 
@@ -59,13 +67,13 @@ def fill_ledger(
         database.execute(FILL_LEDGER, {"counter": counter, **numbers})
         progress(last)
     _set_value(database, counter, rows)
-    database.execute("VACUUM (ANALYZE, FREEZE) counter_entry")
+    database.execute("VACUUM (ANALYZE, FREEZE) counter_entry, counter_key")
     database.execute("CHECKPOINT")
 
 
 def empty(database: Database, counter: UUID) -> None:
     """Make it a counter to which nothing was ever applied."""
-    database.execute("TRUNCATE counter_entry, counter_pending")
+    database.execute("TRUNCATE counter_entry, counter_pending, counter_key")
     _set_value(database, counter, 0)
 
 

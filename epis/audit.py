@@ -47,12 +47,16 @@ def repair_of(found: counter.Comparison) -> str:
 
 
 def misplaced_increments() -> Iterator[str]:
-    """Increments without a counter, in inbox and ledger at once, or set aside."""
+    """Increments without a counter, without their key, or set aside; and keys without any."""
     for stray in counter.find_strays():
         what = "settled" if stray.settled else "pending"
         yield f"counter {stray.counter_id}: missing, but has {stray.increments} {what} increment(s)"
-    for doubled in counter.find_doubled():
-        yield f"counter {doubled.counter_id}: key {doubled.key} is settled and pending at once"
+    unheld = 0
+    for each in counter.find_unheld():
+        unheld += 1
+        yield f"counter {each.counter_id}: key {each.key} is not held for its increment"
+    if (left_over := counter.count_keys_left_over() + unheld) > 0:
+        yield f"counter: {left_over} key(s) are held for no increment"
     for aside in counter.find_set_aside():
         reason = next(iter(aside.reason.splitlines()), "no reason given")
         yield (

@@ -50,11 +50,9 @@ def take_out_fence() -> None:
 def take_out_keys(databases: Databases) -> None:
     """An increment is put into the inbox whether its key is known or not."""
     database = databases["counter"]
-    database.execute("DROP INDEX counter_pending_key_once, counter_key_once")
+    database.execute("ALTER TABLE counter_key DROP CONSTRAINT counter_key_pkey")
     row = database.execute("SELECT pg_get_functiondef('counter_accept'::regproc)").fetchone()
-    definition = without(row[0] if row else "", "ON CONFLICT (counter_id, key) DO NOTHING")
-    compared = "WHERE (nearest.counter_id, nearest.key) = (put.counter_id, put.key)"
-    definition = without(definition, compared, "WHERE false")
+    definition = without(row[0] if row else "", "ON CONFLICT (digest) DO NOTHING")
     database.execute(definition.encode())
 
 

@@ -14,7 +14,7 @@ No method opens a transaction in two databases, nor asks the directory inside on
 """
 
 import random
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -98,13 +98,18 @@ class Holdings:
     # Each table with rows of an owner and the field path to that owner, in an order in which
     # rows can be deleted: what points to other rows comes first.
     rows: ClassVar[list[tuple[type[models.Model], str]]]
+    # For tables with rows that others belong to: what deletes these, as `Table` has it.
+    attached: ClassVar[Mapping[type[models.Model], str]] = {}
     # Of which model an owner may have no more than a setting says, and that setting's name.
     limited: ClassVar[tuple[type[models.Model], str] | None] = None
     directory: Directory
 
     @cached_property
     def tables(self) -> list[Table]:
-        return [Table(model, path, self.alias) for model, path in self.rows]
+        return [
+            Table(model, path, self.alias, attached=self.attached.get(model, ""))
+            for model, path in self.rows
+        ]
 
     # --- the fence --------------------------------------------------------------------
 

@@ -7,6 +7,8 @@ dead entries stay in an index as long as any transaction might still see their r
 that began from the front each time would slow down with the square of what there is.
 
 So a table needs an index that begins with its foreign key and `id`, and its ids are UUIDs.
+
+What belongs to a row and not to any owner goes with the row, in the same statement: see `Table`.
 """
 
 from collections.abc import Collection, Sequence
@@ -56,7 +58,8 @@ class Statements:
     """The SQL for one table."""
 
     count: str  # of the rows of `subject.id`
-    delete_all: str  # returning the owner of each row
+    delete_all: str
+    owner: str  # of a row that it deletes
     find_end: str  # of the next so many rows of one owner
     delete_range: str
 
@@ -65,16 +68,14 @@ def _of_owners(table: str, owner: str) -> Statements:
     """For a table whose rows point to their owner, in the column `owner`."""
     return Statements(
         count=f"SELECT count(*) FROM {table} WHERE {owner} = subject.id",  # nosec B608
-        delete_all=f"""
-            DELETE FROM {table} WHERE {owner} = ANY(%(owners)s::uuid[])
-            RETURNING {owner} AS owner_id
-        """,  # nosec B608
+        delete_all=f"DELETE FROM {table} AS held WHERE {owner} = ANY(%(owners)s::uuid[])",  # nosec B608
+        owner=f"held.{owner}",
         find_end=f"""
             SELECT {owner}, id FROM {table} WHERE {owner} = %(owner)s AND id > %(after)s
             ORDER BY id OFFSET %(rows)s - 1 LIMIT 1
         """,  # nosec B608
         delete_range=f"""
-            DELETE FROM {table}
+            DELETE FROM {table} AS held
             WHERE {owner} = %(owner)s AND id > %(after)s AND id <= %(last)s
         """,  # nosec B608
     )
@@ -94,8 +95,8 @@ def _of_parents(table: str, parent: str, parents: str, owner: str) -> Statements
         delete_all=f"""
             DELETE FROM {table} AS held USING ({theirs}) AS parent
             WHERE held.{parent} = parent.id
-            RETURNING parent.owner_id
         """,  # nosec B608
+        owner="parent.owner_id",
         find_end=f"""
             SELECT parent.id, held.id
             FROM (SELECT id FROM {parents} WHERE {owner} = %(owner)s AND id >= %(parent)s
@@ -121,10 +122,17 @@ def _of_parents(table: str, parent: str, parents: str, owner: str) -> Statements
 
 
 class Table:
-    """One of an app's tables with rows of owners, found by the field path to the owner."""
+    """One of an app's tables with rows of owners, found by the field path to the owner.
 
-    def __init__(self, model: type[models.Model], path: str, alias: str) -> None:
+    `attached` is a DELETE of what belongs to these rows, which it finds in `gone`. It is not
+    counted.
+    """
+
+    def __init__(
+        self, model: type[models.Model], path: str, alias: str, *, attached: str = ""
+    ) -> None:
         self._alias = alias
+        self._attached = attached
         table = model._meta.db_table
         link, *further = _links(model, path)
         if further:
@@ -139,12 +147,11 @@ class Table:
 
         In one statement, which is quick for many who have little.
         """
+        owner = f"{self.statements.owner} AS owner_id"
+        gone = self._gone(self.statements.delete_all, owner)
         with connections[self._alias].cursor() as cursor:
             cursor.execute(
-                f"""
-                WITH gone AS ({self.statements.delete_all})
-                SELECT owner_id, count(*) FROM gone GROUP BY owner_id
-                """,  # nosec B608
+                f"{gone} SELECT owner_id, count(*) FROM gone GROUP BY owner_id",  # nosec B608
                 {"owners": list(owner_ids)},
             )
             return dict(cursor.fetchall())
@@ -170,9 +177,20 @@ class Table:
             if rows is not None:
                 cursor.execute(self.statements.find_end, bounds | {"rows": rows})
                 end = Place(*(cursor.fetchone() or LAST))
-            ends = {"last_parent": end.parent, "last": end.id}
-            cursor.execute(self.statements.delete_range, bounds | ends)
-            return cursor.rowcount, end
+            bounds |= {"last_parent": end.parent, "last": end.id}
+            if not self._attached:
+                cursor.execute(self.statements.delete_range, bounds)
+                return cursor.rowcount, end
+            gone = self._gone(self.statements.delete_range)
+            cursor.execute(f"{gone} SELECT count(*) FROM gone", bounds)  # nosec B608
+            return cursor.fetchone()[0], end
+
+    def _gone(self, delete: str, *columns: str) -> str:
+        """The beginning of a statement that deletes these rows, of which it then knows so much."""
+        if not self._attached:
+            return f"WITH gone AS ({delete} RETURNING {', '.join(columns)})"
+        returning = ", ".join(["held.*", *columns])
+        return f"WITH gone AS ({delete} RETURNING {returning}), attached AS ({self._attached})"
 
 
 def _links(model: type[models.Model], path: str) -> list[Any]:

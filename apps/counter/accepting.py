@@ -1,8 +1,8 @@
 """Accepting: puts increments into the inbox, each once per key.
 
 What is accepted is committed, and will be counted, whoever dies. Accepting contends with
-nobody, but for one who writes or moves the same key at the same moment: not with other
-increments, not with the consumer, and not with a purge.
+nobody, but for one who writes the same key at the same moment: not with other increments, not
+with the consumer, and not with a purge.
 """
 
 import re
@@ -38,7 +38,7 @@ ALIAS = "counter"
 WITH_OTHERS, ALONE = "200ms", "8s"  # how long a key is waited for
 KEY = re.compile(rf"[!-~]{{1,{LONGEST_KEY}}}")  # visible ASCII
 
-# A function in the database (migration 0003), so that its statements take one round trip. It says
+# A function in the database (migration 0006), so that its statements take one round trip. It says
 # when that was, and which of these ids it has not put into the inbox: their key is known, or their
 # counter is not, or not theirs to change, or in the hands of a purge.
 ACCEPT = """

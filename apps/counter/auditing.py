@@ -19,7 +19,7 @@ from django.utils import timezone
 
 from apps.counter.consumer import LARGEST, LOCK, SMALLEST
 from apps.counter.lanes import CONSUMER_LOCK, slot_of
-from apps.counter.models import Counter, Entry, Pending, key_digest
+from apps.counter.models import Counter, Entry, Key, Pending, key_digest
 from kit.transactions import durable
 
 ALIAS = "counter"
@@ -103,8 +103,8 @@ class Stray(NamedTuple):
     settled: bool
 
 
-class Doubled(NamedTuple):
-    """A key that lies in the inbox although it is in the ledger."""
+class Unheld(NamedTuple):
+    """An increment whose key is not held for it: sent again, it would be accepted again."""
 
     counter_id: UUID
     key: str
@@ -172,14 +172,26 @@ def find_strays() -> Iterator[Stray]:
             yield Stray(counter_id, increments, settled=model is Entry)
 
 
-def find_doubled() -> Iterator[Doubled]:
-    settled = Entry.objects.alias(digest=key_digest("counter", "key")).filter(
-        digest=key_digest(OuterRef("counter"), OuterRef("key")),
-        counter=OuterRef("counter"),
-        key=OuterRef("key"),
-    )
-    doubled = Pending.objects.filter(Exists(settled)).order_by("position")
-    return (Doubled(*row) for row in doubled.values_list("counter_id", "key").iterator())
+def find_unheld() -> Iterator[Unheld]:
+    digest = key_digest(OuterRef("counter"), OuterRef("key"))
+    held = Key.objects.filter(digest=digest, increment_id=OuterRef("id"))
+    for model in (Pending, Entry):
+        unheld = model._default_manager.filter(~Exists(held)).order_by("counter", "id")
+        for row in unheld.values_list("counter_id", "key").iterator():
+            yield Unheld(*row)
+
+
+def count_keys_left_over() -> int:
+    """How many more keys are held than there are increments; fewer, if it is negative."""
+    with connections[ALIAS].cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT (SELECT count(*) FROM counter_key)
+                 - (SELECT count(*) FROM counter_pending) - (SELECT count(*) FROM counter_entry)
+            """
+        )
+        [number] = cursor.fetchone()
+    return int(number)
 
 
 def find_set_aside() -> Iterator[SetAside]:

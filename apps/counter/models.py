@@ -119,9 +119,8 @@ class Pending(Accepted):
         constraints = [
             # With the amount, it also answers how much is pending of a counter.
             models.UniqueConstraint(
-                fields=["counter", "key"], include=["amount"], name="counter_pending_key_once"
+                fields=["counter", "id"], include=["amount"], name="counter_pending_id"
             ),
-            models.UniqueConstraint(fields=["counter", "id"], name="counter_pending_id"),
             models.CheckConstraint(condition=AMOUNT_IN_RANGE, name="counter_amount_in_range"),
         ]
         indexes = [
@@ -146,8 +145,22 @@ class Watch(models.Model):
         return f"slot {self.slot} until {self.until}"
 
 
+class Key(models.Model):
+    """Under which key of its counter an increment was accepted, wherever that lies by now.
+
+    Known by a digest of counter and key, for there are as many as there ever were increments. It
+    is removed with its increment, and not before: see `key_digest`.
+    """
+
+    digest = models.BinaryField(primary_key=True)
+    increment_id = models.UUIDField()
+
+    def __str__(self) -> str:
+        return bytes(self.digest).hex()
+
+
 def key_digest(counter: Any, key: Any) -> models.Func:
-    """What the ledger knows a key of a counter by: half as long, for there are many."""
+    """The digest of a counter's key, as the database computes it."""
     return models.Func(
         counter, key, function="counter_key_digest", output_field=models.BinaryField()
     )
@@ -166,9 +179,6 @@ class Entry(Accepted):
     settled_at = models.DateTimeField()
 
     class Meta:
-        constraints = [
-            models.UniqueConstraint(key_digest("counter", "key"), name="counter_key_once"),
-        ]
         indexes = [
             models.Index(
                 fields=["counter", "settled_at", "place"],

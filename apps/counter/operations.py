@@ -4,13 +4,13 @@ from collections.abc import Collection
 from typing import Any
 from uuid import UUID
 
-from django.db import IntegrityError
+from django.db import IntegrityError, connections
 from django.utils import timezone
 
 from apps.counter.errors import NameTaken
 from apps.counter.events import counter_deleted, increments_accepted
 from apps.counter.models import Counter, Entry, Increment, Pending
-from apps.counter.owners import COUNTERS
+from apps.counter.owners import COUNTERS, KEYS_OF_GONE
 from apps.counter.queries import get_counter, get_owner_of_changeable, list_deleted_counters
 from kit.directory import Viewer
 from kit.transactions import after_commit, durable
@@ -85,15 +85,30 @@ def _purge_chunk(counter_id: UUID) -> bool:
         doomed = Counter.objects.filter(id=counter_id).exclude(deleted_at=None)
         list(doomed.select_for_update())
         inbox = Pending.objects.filter(counter=counter_id)
-        free = inbox.select_for_update(skip_locked=True).values_list("pk", flat=True)
-        # Not in one statement: a plan may ask anew for each row, and passes over what it took.
-        inbox.filter(pk__in=list(free[:CHUNK_ROWS])).delete()
         ledger = Entry.objects.filter(counter=counter_id)
-        ledger.filter(id__in=ledger.values("id")[:CHUNK_ROWS]).delete()
+        free = inbox.select_for_update(skip_locked=True)
+        # Not in one statement: a plan may ask anew for each row, and passes over what it took.
+        _delete(Pending, counter_id, list(free.values_list("id", flat=True)[:CHUNK_ROWS]))
+        _delete(Entry, counter_id, list(ledger.values_list("id", flat=True)[:CHUNK_ROWS]))
         if inbox.exists() or ledger.exists():
             return False
         doomed.delete()
     return True
+
+
+def _delete(model: type[Pending | Entry], counter_id: UUID, ids: list[UUID]) -> None:
+    """These increments of a counter, and their keys."""
+    with connections[ALIAS].cursor() as cursor:
+        cursor.execute(
+            f"""
+            WITH gone AS (
+                DELETE FROM {model._meta.db_table} WHERE counter_id = %s AND id = ANY (%s)
+                RETURNING counter_id, key
+            )
+            {KEYS_OF_GONE}
+            """,  # noqa: S608 - of our own names only  # nosec B608
+            [counter_id, ids],
+        )
 
 
 def retry_set_aside(*, positions: Collection[int]) -> int:

@@ -4,6 +4,12 @@ from apps.counter.models import Counter, Entry, FeedCursor, Owner, Pending
 from apps.users import public as users
 from kit.holdings import Holdings
 
+# An increment's key goes with it, for it belongs to nobody else.
+KEYS_OF_GONE = """
+DELETE FROM counter_key
+WHERE digest = ANY (ARRAY(SELECT counter_key_digest(counter_id, key) FROM gone))
+"""
+
 
 class CounterHoldings(Holdings):
     app = "counter"
@@ -11,6 +17,7 @@ class CounterHoldings(Holdings):
     owners = Owner
     cursors = FeedCursor
     rows = [(Pending, "counter__owner"), (Entry, "counter__owner"), (Counter, "owner")]
+    attached = {Pending: KEYS_OF_GONE, Entry: KEYS_OF_GONE}
     limited = (Counter, "COUNTERS_PER_ACCOUNT")
     directory = users
 

@@ -25,7 +25,7 @@ from django.utils import timezone
 
 from apps.counter.errors import CounterNotFound, CounterNotYours, IncrementNotFound, NotYet
 from apps.counter.lanes import CONSUMER_LOCK, slot_of
-from apps.counter.models import Counter, Increment, Owner, Pending, key_digest
+from apps.counter.models import Counter, Increment, Key, Owner, Pending, key_digest
 from kit.directory import Viewer
 from kit.transactions import durable
 
@@ -192,10 +192,8 @@ def list_increments(counter_id: UUID, viewer: Viewer) -> QuerySet[Increment]:
 
 def with_key(increments: QuerySet[Any], counter_id: UUID, key: str) -> QuerySet[Any]:
     """The one of this counter's increments that has this key, if there is one."""
-    digest = key_digest(Value(counter_id, UUIDField()), Value(key))
-    theirs = increments.alias(digest=key_digest("counter_id", "key"))
-    found: QuerySet[Any] = theirs.filter(counter=counter_id, key=key, digest=digest)
-    return found
+    known = Key.objects.filter(digest=key_digest(Value(counter_id, UUIDField()), Value(key)))
+    return increments.filter(counter=counter_id, id=Subquery(known.values("increment_id")), key=key)
 
 
 def in_state(state: str) -> Q:

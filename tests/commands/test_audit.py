@@ -10,6 +10,7 @@ from django.db import connections
 from apps.counter import auditing
 from apps.counter import public as counter
 from apps.counter.models import Counter, Increment, Owner
+from apps.counter.owners import KEYS_OF_GONE
 from apps.todos.models import FeedCursor, Todo
 from apps.todos.operations.writing import change_todo
 from apps.users.models import User
@@ -25,6 +26,8 @@ pytestmark = pytest.mark.django_db(databases=EVERYWHERE, transaction=True)
 OUT_OF_PLACE = "a place before it is missing, or it is taken twice"
 DOES_NOT_FOLLOW = "its result does not follow from those before it"
 BACK_IN_TIME = "it is timed before the one before it"
+DELETE_WITH_KEY = "WITH gone AS (DELETE FROM counter_entry"
+RETURNING_KEY = f"RETURNING counter_id, key) {KEYS_OF_GONE}"
 
 
 @pytest.fixture(autouse=True)
@@ -102,7 +105,7 @@ class TestLedger:
             ("UPDATE counter_counter SET value = 99", ["value 99, ledger 5"]),
             ("UPDATE counter_counter SET entries = 7", ["entries 7, ledger 5"]),
             (
-                "DELETE FROM counter_entry WHERE place = 2",
+                f"{DELETE_WITH_KEY} WHERE place = 2 {RETURNING_KEY}",
                 [
                     "value 5, ledger 4",
                     "entries 5, ledger 4",
@@ -209,13 +212,6 @@ class TestInbox:
 
         assert Increment.objects.filter(settled_at=None).count() == 1
 
-    def test_must_not_hold_what_is_settled(self, citizen: Citizen, faults: Faults) -> None:
-        self.put(citizen.counter_id, "key-3")
-
-        assert faults() == [
-            f"counter {citizen.counter_id}: key key-3 is settled and pending at once"
-        ]
-
     def test_names_what_is_set_aside(self, citizen: Citizen, faults: Faults) -> None:
         self.put(citizen.counter_id, "fresh")
         self.put(citizen.counter_id, "rotten")
@@ -249,10 +245,50 @@ class TestInbox:
 
     def put(self, counter_id: UUID, key: str) -> None:
         plant(
-            "INSERT INTO counter_pending (id, counter_id, slot, key, amount) "
-            "VALUES (%s, %s, %s, %s, 7)",
+            """
+            WITH put AS (
+                INSERT INTO counter_pending (id, counter_id, slot, key, amount)
+                VALUES (%s, %s, %s, %s, 7)
+                RETURNING id, counter_id, key
+            )
+            INSERT INTO counter_key SELECT counter_key_digest(counter_id, key), id FROM put
+            """,
             *(new_id(), counter_id, counter_id.int % 64, key),
         )
+
+
+class TestKeys:
+    @pytest.mark.parametrize("is_settled", [True, False])
+    def test_must_be_held_for_every_increment(
+        self, citizen: Citizen, faults: Faults, is_settled: bool
+    ) -> None:
+        counter.increment(counter_id=citizen.counter_id, owner_id=citizen.id, key="lost")
+        if is_settled:
+            counter.apply_pending_increments()
+        plant(
+            "DELETE FROM counter_key WHERE digest = counter_key_digest(%s, 'lost')",
+            citizen.counter_id,
+        )
+
+        assert faults() == [f"counter {citizen.counter_id}: key lost is not held for its increment"]
+
+    def test_must_be_held_for_the_increment_that_has_it(
+        self, citizen: Citizen, faults: Faults
+    ) -> None:
+        plant(
+            "UPDATE counter_key SET increment_id = %s WHERE digest = counter_key_digest(%s, %s)",
+            *(new_id(), citizen.counter_id, "key-3"),
+        )
+
+        assert faults() == [
+            f"counter {citizen.counter_id}: key key-3 is not held for its increment",
+            "counter: 1 key(s) are held for no increment",
+        ]
+
+    def test_must_not_outlive_their_increments(self, citizen: Citizen, faults: Faults) -> None:
+        plant("INSERT INTO counter_key VALUES ('one', uuidv7()), ('other', uuidv7())")
+
+        assert faults() == ["counter: 2 key(s) are held for no increment"]
 
 
 class TestStrayChange:

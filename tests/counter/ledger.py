@@ -1,9 +1,11 @@
 """What must hold of a counter's ledger at any moment, checked without the code under test."""
 
+from collections import Counter as Counted
+from hashlib import sha256
 from itertools import accumulate, pairwise
 from uuid import UUID
 
-from apps.counter.models import Counter, Increment
+from apps.counter.models import Counter, Increment, Key
 
 
 def faults_of(counter_id: UUID) -> list[str]:
@@ -16,8 +18,18 @@ def faults_of(counter_id: UUID) -> list[str]:
     faults = []
     counter = Counter.objects.get(id=counter_id)
     increments = list(Increment.objects.filter(counter=counter_id))
-    keys = [increment.key for increment in increments]
-    faults += [f"key {key} was counted twice" for key in set(keys) if keys.count(key) > 1]
+    keys = Counted(increment.key for increment in increments)
+    faults += [f"key {key} was counted twice" for key, times in keys.items() if times > 1]
+    digests = {sha256(counter_id.bytes + key.encode()).digest()[:15]: key for key in keys}
+    held = {
+        digests[bytes(each.digest)]: each.increment_id
+        for each in Key.objects.filter(digest__in=digests)
+    }
+    faults += [
+        f"key {key} is not held for its increment"
+        for key in {each.key for each in increments if held.get(each.key) != each.id}
+        if keys[key] == 1
+    ]
 
     settled = sorted(
         (each for each in increments if each.settled_at), key=lambda each: each.place or 0

@@ -64,11 +64,11 @@ class TestTwoAtOnce:
             assert (first.result(), second.result()) == (2, 0)
         assert Increment.objects.count() == 2
 
-    def test_would_wait_in_a_circle_if_rows_were_written_as_they_come(
+    def test_would_wait_in_a_circle_if_keys_were_written_as_they_come(
         self, ada: User, tally: UUID, start: Start
     ) -> None:
         def accept(keys: str) -> int:
-            with rewritten("ORDER BY counter_id, key, position", "ORDER BY position"):
+            with rewritten("ORDER BY digest, position", "ORDER BY position"):
                 return self.accept(ada, tally, keys)
 
         with gate_before_the_second_row() as gate:
@@ -83,7 +83,7 @@ class TestTwoAtOnce:
 
 @contextmanager
 def gate_before_the_second_row() -> Iterator[Callable[[], object]]:
-    """Every transaction stops before the second row that it puts into the inbox.
+    """Every transaction stops before the second key that it takes.
 
     Gives what opens the gate, for all of them and for good.
     """
@@ -99,7 +99,7 @@ def gate_before_the_second_row() -> Iterator[Callable[[], object]]:
                 PERFORM set_config('tests.row', '1', true);
                 RETURN new;
             END $$;
-            CREATE TRIGGER gate BEFORE INSERT ON counter_pending
+            CREATE TRIGGER gate BEFORE INSERT ON counter_key
             FOR EACH ROW EXECUTE FUNCTION stop_at_gate();
             """
         )

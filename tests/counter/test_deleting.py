@@ -36,7 +36,7 @@ ALL = slots_of(0, 1)
 IS_LIVE = "counter.deleted_at IS NULL"
 LOCK = "FOR KEY SHARE OF counter, owner SKIP LOCKED"
 APPLYING = "FOR UPDATE SKIP LOCKED"
-DELETING_INCREMENTS = 'DELETE FROM "counter_pending"'
+DELETING_INCREMENTS = "DELETE FROM counter_pending"
 LOCKING_THE_COUNTER = 'FROM "counter_counter" WHERE ("counter_counter"."id"'
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from django.db import connections
+from django.db import IntegrityError, connections
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.state import StateApps
 
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.django_db(databases=["counter"], transaction=True)
 BEGINNING = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-NOW = "0005_bounded_lookups"  # what the models and the code are made for
+NOW = "0006_keys_of_their_own"  # what the models and the code are made for
 
 
 def migrate(name: str) -> StateApps:
@@ -211,3 +211,20 @@ class TestInboxAndLedger:
             pass
 
         assert COUNTERS.count(old.owner_id) == 0
+
+
+class TestKeysOfTheirOwn:
+    def test_refuses_a_key_that_lies_in_inbox_and_ledger(
+        self, old: OldLedger, tallies: tuple[UUID, UUID]
+    ) -> None:
+        """Which cannot be, but one of its increments would be counted a second time."""
+        _, other = tallies
+        put = migrate("0005_bounded_lookups").get_model("counter", "Pending").objects
+        doubled = put.create(counter_id=other, key="a", amount=-1, slot=slot_of(other))
+
+        with pytest.raises(IntegrityError, match="counter_key_pkey"):
+            migrate(NOW)
+
+        doubled.delete()
+        migrate(NOW)
+        assert faults_of(other) == []

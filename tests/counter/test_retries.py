@@ -1,7 +1,6 @@
 """The same key again, at any moment: whoever sends it gets the first receipt."""
 
 from collections.abc import Iterator
-from concurrent.futures import Future
 from contextlib import contextmanager, nullcontext
 from uuid import UUID
 
@@ -10,7 +9,7 @@ from django.db import connections
 
 from apps.counter import public as counter
 from apps.counter.accepting import Receipt, accept_increment, accept_increments
-from apps.counter.models import Counter, Entry, Increment, Pending
+from apps.counter.models import Counter, Increment, Key, Pending
 from apps.users.models import User
 from kit.directory import Viewer
 from tests.conftest import Start
@@ -20,9 +19,7 @@ from tests.racing import wait_until_blocked
 
 pytestmark = pytest.mark.django_db(databases=["default", "counter"], transaction=True)
 
-UNLESS_KNOWN = "ON CONFLICT (counter_id, key) DO NOTHING"
-LOOKING = "WHERE (nearest.counter_id, nearest.key) = (put.counter_id, put.key)"
-NOT_LOOKING = "WHERE false"
+UNLESS_KNOWN = "ON CONFLICT (digest) DO NOTHING"
 
 
 class TestUniqueKey:
@@ -57,27 +54,16 @@ class TestUniqueKey:
         assert second.result().is_new
         assert Increment.objects.get().id == second.result().id
 
-    def test_is_what_keeps_a_retry_from_being_accepted_twice(
+    def test_is_what_keeps_a_retry_from_counting_twice(
         self, ada: User, tally: UUID, start: Start
     ) -> None:
-        with without_keys_in(Pending):
+        with keys_not_unique():
             first, second = self.meet(ada, tally, start)
             counter.apply_pending_increments()
 
         assert (first.is_new, second.is_new) == (True, True)
-        assert Counter.objects.get().value == 1  # the ledger takes one of them
-        assert Pending.objects.exclude(set_aside_at=None).count() == 1
-
-    def test_of_the_ledger_is_what_keeps_one_accepted_twice_from_counting_twice(
-        self, ada: User, tally: UUID, start: Start
-    ) -> None:
-        with without_keys_in(Pending), without_keys_in(Entry):
-            self.meet(ada, tally, start)
-            counter.apply_pending_increments()
-
-            assert Counter.objects.get().value == 2
-            assert faults_of(tally) == ["key k was counted twice"]
-            Entry.objects.all().delete()
+        assert Counter.objects.get().value == 2
+        assert faults_of(tally) == ["key k was counted twice"]
 
     def meet(self, ada: User, tally: UUID, start: Start) -> tuple[Receipt, Receipt]:
         pause = Pause()
@@ -90,20 +76,20 @@ class TestUniqueKey:
 
 
 class TestRetryOfWhatIsBeingSettled:
-    """The same key again, while the consumer moves it from the inbox to the ledger."""
+    """The same key again, while the consumer moves its increment from the inbox to the ledger."""
 
     @pytest.fixture(autouse=True)
     def first(self, ada: User, tally: UUID) -> Receipt:
         return accept(ada, tally)
 
-    def test_waits_and_gives_the_first_receipt_as_it_then_stands(
+    def test_gives_the_first_receipt_as_it_stood_and_does_not_wait(
         self, ada: User, tally: UUID, first: Receipt, start: Start
     ) -> None:
-        again = self.meet(ada, tally, start).result()
+        with self.being_settled(start):
+            again = accept(ada, tally)
 
         assert (again.id, again.is_new) == (first.id, False)
-        assert (again.state, again.result) == (Increment.State.APPLIED, 1)
-        assert not Pending.objects.exists()
+        assert again.state == Increment.State.PENDING
         counter.apply_pending_increments()
         assert faults_of(tally) == []
         assert Counter.objects.get().value == 1
@@ -111,7 +97,9 @@ class TestRetryOfWhatIsBeingSettled:
     def test_gives_the_first_receipt_if_the_consumer_dies(
         self, ada: User, tally: UUID, first: Receipt, start: Start
     ) -> None:
-        again = self.meet(ada, tally, start, LastPause()).result()
+        with self.being_settled(start, LastPause()):
+            pass
+        again = accept(ada, tally)
 
         assert (again.id, again.is_new) == (first.id, False)
         assert again.state == Increment.State.PENDING
@@ -131,54 +119,32 @@ class TestRetryOfWhatIsBeingSettled:
         assert (again.id, again.is_new) == (first.id, False)
         assert (again.state, again.result) == (Increment.State.APPLIED, 1)
 
-    def test_would_be_accepted_again_if_it_did_not_look_into_the_ledger(
-        self, ada: User, tally: UUID, first: Receipt, start: Start
-    ) -> None:
-        again = self.meet(ada, tally, start, looking=False).result()
-
-        assert again.is_new
-        assert again.id != first.id
-        counter.apply_pending_increments()
-        assert Counter.objects.get().value == 1  # the ledger does not take it
-        assert Pending.objects.exclude(set_aside_at=None).get().id == again.id
-
-    def test_would_count_twice_if_the_ledger_took_it_too(
+    def test_would_count_twice_if_the_key_went_with_it_from_the_inbox(
         self, ada: User, tally: UUID, start: Start
     ) -> None:
-        with without_keys_in(Entry):
-            self.meet(ada, tally, start, looking=False).result()
-            counter.apply_pending_increments()
+        with self.being_settled(start):
+            Key.objects.all().delete()
+            again = accept(ada, tally)
+        counter.apply_pending_increments()
 
-            assert Counter.objects.get().value == 2
-            assert faults_of(tally) == ["key k was counted twice"]
-            Entry.objects.all().delete()
+        assert again.is_new
+        assert Counter.objects.get().value == 2
+        assert faults_of(tally) == ["key k was counted twice"]
 
-    def meet(
-        self,
-        ada: User,
-        tally: UUID,
-        start: Start,
-        pause: Pause | None = None,
-        looking: bool = True,
-    ) -> Future[Receipt]:
-        """The retry comes while the first is taken from the inbox, and that not yet committed."""
+    @contextmanager
+    def being_settled(self, start: Start, pause: Pause | None = None) -> Iterator[None]:
+        """The first is taken from the inbox, and that is committed behind the block, or never."""
         pause = pause or Pause()
 
         def consume() -> None:
             with paused_after("FOR UPDATE SKIP LOCKED", pause):
                 counter.apply_pending_increments()
 
-        def retry() -> Receipt:
-            with nullcontext() if looking else rewritten(LOOKING, NOT_LOOKING):
-                return accept(ada, tally)
-
         consumer = start(consume)
         pause.wait_until_reached()
-        retrying = start(retry)
-        wait_until_blocked(1, using="counter")
+        yield
         pause.end()
         consumer.exception()  # wait for it: dead or alive
-        return retrying
 
 
 def accept(
@@ -200,13 +166,15 @@ def accept_apart(owner: User, counter_id: UUID, *, unless_known: str = UNLESS_KN
 
 
 @contextmanager
-def without_keys_in(table: type[Pending | Entry]) -> Iterator[None]:
-    """Without the constraint that keeps keys unique there. Doubles must be gone at the end."""
-    constraint = next(each for each in table._meta.constraints if "key_once" in each.name)
-    with connections["counter"].schema_editor() as editor:
-        editor.remove_constraint(table, constraint)
-    try:
-        yield
-    finally:
-        with connections["counter"].schema_editor() as editor:
-            editor.add_constraint(table, constraint)
+def keys_not_unique() -> Iterator[None]:
+    """For the time of the block. It leaves keys that are held for the last of their increments."""
+    with connections["counter"].cursor() as cursor:
+        cursor.execute("ALTER TABLE counter_key DROP CONSTRAINT counter_key_pkey")
+        try:
+            yield
+        finally:
+            cursor.execute(
+                "DELETE FROM counter_key AS held USING counter_key AS later "
+                "WHERE held.digest = later.digest AND held.increment_id < later.increment_id"
+            )
+            cursor.execute("ALTER TABLE counter_key ADD PRIMARY KEY (digest)")

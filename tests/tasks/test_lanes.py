@@ -14,8 +14,7 @@ from django.db import connections, transaction
 from django.test import override_settings
 
 from apps.counter import public as counter
-from apps.counter.lanes import slot_of
-from apps.counter.models import Counter, Increment, Pending
+from apps.counter.models import Counter, Increment
 from apps.users.models import User
 from epis.celery import app, configure, counter_queue, route
 from epis.embedded.locations import Locations
@@ -23,6 +22,7 @@ from epis.supervisor import parts
 from tasks.doorbells import ring
 from tests.conftest import Start
 from tests.counter.ledger import faults_of
+from tests.counter.unheard import accept_unheard
 from tests.factories import UserFactory
 from tests.people import EVERYWHERE
 from tests.polling import wait_for
@@ -90,14 +90,6 @@ def ada() -> User:
     return UserFactory.create(username="ada")
 
 
-def put(counter_id: UUID, number: int) -> None:
-    """Accepted, and nobody called."""
-    Pending.objects.bulk_create(
-        Pending(counter_id=counter_id, key=f"put-{each}", amount=1, slot=slot_of(counter_id))
-        for each in range(number)
-    )
-
-
 def applied(counter_id: UUID) -> int:
     return Increment.objects.filter(counter=counter_id, result__isnull=False).count()
 
@@ -122,7 +114,7 @@ class TestThreeLanes:
 
     def test_are_worked_by_their_own_consumers(self, tallies: list[UUID], crew: Crew) -> None:
         for tally in tallies:
-            put(tally, 3)
+            accept_unheard(tally, 3)
         crew.schedule()
 
         crew.worker("counter-1")
@@ -167,7 +159,7 @@ class TestTakeover:
     def test_in_the_middle_of_a_batch_doubles_and_loses_none(
         self, tally: UUID, crew: Crew, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        put(tally, 50)
+        accept_unheard(tally, 50)
         workers = {name: self.worker(crew, name, monkeypatch) for name in ("one", "other")}
         with transaction.atomic(using="counter"):  # noqa: TID251  (holds the first one up)
             Counter.objects.select_for_update(no_key=True).get(id=tally)

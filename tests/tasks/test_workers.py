@@ -15,13 +15,13 @@ from django.conf import settings
 from django.db import connections, transaction
 
 from apps.counter import public as counter
-from apps.counter.lanes import slot_of
-from apps.counter.models import Counter, Increment, Pending
+from apps.counter.models import Counter, Increment
 from apps.users.models import User
 from epis.celery import app
 from tasks.doorbells import ring
 from tests.conftest import Start
 from tests.counter.ledger import faults_of
+from tests.counter.unheard import accept_unheard
 from tests.factories import UserFactory
 from tests.people import EVERYWHERE
 from tests.polling import wait_for
@@ -45,14 +45,6 @@ def accept(counter_id: UUID, number: int) -> None:
     owner_id = Counter.objects.values_list("owner", flat=True).get(id=counter_id)
     for _ in range(number):
         counter.increment(counter_id=counter_id, owner_id=owner_id)
-
-
-def accept_unheard(counter_id: UUID, number: int) -> None:
-    """As if the doorbells' messages had been lost."""
-    slot = slot_of(counter_id)
-    Pending.objects.bulk_create(
-        Pending(counter_id=counter_id, slot=slot, key=str(each), amount=1) for each in range(number)
-    )
 
 
 def applied(counter_id: UUID) -> int:
