@@ -29,8 +29,8 @@ Two instances side by side, loaded in alternation for {rounds} rounds: one whose
 one increment a request from {connections} connections for {seconds} s, reading \
 `GET /api/counters/{{id}}/` from as many. Draining a backlog of {backlog:,} comes behind all of \
 that, for what it leaves to be tidied would go on beside the next; it begins right behind a \
-checkpoint (when the first change of each page of the index of keys writes all of the page to \
-the log)."""
+checkpoint, when the first change of each page writes all of it to the log. Timed is what the \
+consumer does; their keys were taken when they were accepted, which is a part of counting."""
 
 
 def measure(plan: Plan, say: Say) -> dict[str, Any]:
