@@ -55,8 +55,11 @@ def misplaced_increments() -> Iterator[str]:
     for each in counter.find_unheld():
         unheld += 1
         yield f"counter {each.counter_id}: key {each.key} is not held for its increment"
-    if (left_over := counter.count_keys_left_over() + unheld) > 0:
+    left_over = counter.count_keys_left_over() + unheld
+    if left_over > 0:
         yield f"counter: {left_over} key(s) are held for no increment"
+    if left_over < 0:
+        yield f"counter: {-left_over} increment(s) are settled and pending at once"
     for aside in counter.find_set_aside():
         reason = next(iter(aside.reason.splitlines()), "no reason given")
         yield (

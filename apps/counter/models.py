@@ -148,8 +148,8 @@ class Watch(models.Model):
 class Key(models.Model):
     """Under which key of its counter an increment was accepted, wherever that lies by now.
 
-    Known by a digest of counter and key, for there are as many as there ever were increments. It
-    is removed with its increment, and not before: see `key_digest`.
+    Known by a digest of counter and key (see `key_digest`), for there are as many as increments. It
+    is removed with its increment, and not before.
     """
 
     digest = models.BinaryField(primary_key=True)

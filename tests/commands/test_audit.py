@@ -212,6 +212,16 @@ class TestInbox:
 
         assert Increment.objects.filter(settled_at=None).count() == 1
 
+    def test_must_not_hold_what_is_settled(self, citizen: Citizen, faults: Faults) -> None:
+        plant(
+            """
+            INSERT INTO counter_pending (id, counter_id, slot, key, amount)
+            SELECT id, counter_id, 0, key, amount FROM counter_entry WHERE key = 'key-3'
+            """
+        )
+
+        assert faults() == ["counter: 1 increment(s) are settled and pending at once"]
+
     def test_names_what_is_set_aside(self, citizen: Citizen, faults: Faults) -> None:
         self.put(citizen.counter_id, "fresh")
         self.put(citizen.counter_id, "rotten")

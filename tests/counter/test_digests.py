@@ -51,6 +51,20 @@ def test_finds_each_key_in_inbox_and_ledger(
     assert (again.status_code, again.json()["id"]) == (200, applied[0]["id"])
 
 
+def test_of_one_key_gives_no_increment_of_another(api: APIClient, tally: UUID) -> None:
+    """As if two keys had been found that agree in it."""
+    increments = f"/api/counters/{tally}/increments/"
+    first = api.post(increments, {"key": "one"}).json()
+    with connections["counter"].cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO counter_key VALUES (counter_key_digest(%s, 'other'), %s)",
+            [tally, first["id"]],
+        )
+
+    assert api.get(increments, {"key": "other"}).json()["results"] == []
+    assert api.post(increments, {"key": "other"}).status_code == 404  # refused, and not counted
+
+
 class TestLongLedger:
     """Of 20,000 entries, statistics and all."""
 

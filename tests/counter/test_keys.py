@@ -13,13 +13,19 @@ from apps.users.models import User
 from kit.directory import Viewer
 from kit.ids import new_id
 from tests.counter.ledger import faults_of
-from tests.people import settle
+from tests.people import Citizen, settle
 
 pytestmark = pytest.mark.django_db(databases=["default", "counter", "todos"], transaction=True)
 
 
+@pytest.fixture
+def stayer() -> Citizen:
+    """Somebody else, all of whose increments are settled."""
+    return settle("stayer")
+
+
 @pytest.fixture(autouse=True)
-def increments(ada: User, tally: UUID) -> None:
+def increments(ada: User, tally: UUID, stayer: Citizen) -> None:
     """Of Ada's counter, of which three are settled, and two are not."""
     for number in range(5):
         counter.increment(counter_id=tally, owner_id=ada.id, key=f"key-{number}")
@@ -65,9 +71,8 @@ def counter_by_counter(owner_id: UUID) -> None:
     "purge", [by_chunks, with_others, with_others_who_have_much, counter_by_counter]
 )
 def test_goes_with_its_increment_and_no_other_goes(
-    ada: User, purge: Callable[[UUID], None]
+    ada: User, stayer: Citizen, purge: Callable[[UUID], None]
 ) -> None:
-    stayer = settle("stayer")
     counter.increment(counter_id=stayer.counter_id, owner_id=stayer.id)
     counter.increment(counter_id=stayer.counter_id, owner_id=stayer.id, key="late")
 

@@ -1,10 +1,12 @@
 """Migrations: what was counted before it is counted after it, and keys keep their promise."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import psycopg
 import pytest
 from django.db import IntegrityError, connections
 from django.db.migrations.executor import MigrationExecutor
@@ -12,7 +14,7 @@ from django.db.migrations.state import StateApps
 
 from apps.counter import public as counter
 from apps.counter.accepting import accept_increment
-from apps.counter.lanes import slot_of
+from apps.counter.lanes import CONSUMER_LOCK, slot_of
 from apps.counter.models import Counter, Increment, Pending
 from apps.counter.owners import COUNTERS
 from apps.counter.queries import find_standings
@@ -213,7 +215,56 @@ class TestInboxAndLedger:
         assert COUNTERS.count(old.owner_id) == 0
 
 
+class Meanwhile:
+    """What another session may do at a moment of a migration: behind each statement with a word."""
+
+    def __init__(self) -> None:
+        info = connections["counter"].connection.info
+        self._other = psycopg.connect(info.dsn, password=info.password, autocommit=True)
+        self.refused: dict[str, list[str]] = {}
+
+    @contextmanager
+    def trying(self, fragment: str, *statements: str) -> Iterator[None]:
+        def wrapper(execute: Callable[..., Any], sql: str, *rest: Any) -> Any:
+            answer = execute(sql, *rest)
+            if fragment in sql:
+                self.refused[fragment] = [each for each in statements if not self._may(each)]
+            return answer
+
+        with connections["counter"].execute_wrapper(wrapper):
+            yield
+
+    def _may(self, statement: str) -> bool:
+        try:
+            with self._other.transaction():
+                row = self._other.execute(statement)
+                return row.description is None or row.fetchone() == (True,)
+        except psycopg.errors.LockNotAvailable:
+            return False
+
+    def close(self) -> None:
+        self._other.close()
+
+
 class TestKeysOfTheirOwn:
+    def test_lets_increments_be_accepted_but_not_moved_while_the_ledger_is_copied(
+        self, tallies: tuple[UUID, UUID]
+    ) -> None:
+        migrate("0005_bounded_lookups")
+        consumer = f"SELECT pg_try_advisory_xact_lock({CONSUMER_LOCK}, 63)"
+        purge = "LOCK TABLE before.counter_entry IN ROW EXCLUSIVE MODE NOWAIT"
+        accept = "LOCK TABLE before.counter_pending IN ROW EXCLUSIVE MODE NOWAIT"
+        meanwhile = Meanwhile()
+
+        with (
+            meanwhile.trying("FROM counter_entry ORDER BY digest", consumer, purge, accept),
+            meanwhile.trying("FROM counter_pending\n", consumer, purge, accept),
+        ):
+            migrate(NOW)
+
+        meanwhile.close()
+        assert list(meanwhile.refused.values()) == [[consumer, purge], [consumer, purge, accept]]
+
     def test_refuses_a_key_that_lies_in_inbox_and_ledger(
         self, old: OldLedger, tallies: tuple[UUID, UUID]
     ) -> None:

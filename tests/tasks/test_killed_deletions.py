@@ -9,6 +9,7 @@ import psutil
 import pytest
 from django.db import connections
 
+from apps.counter.models import Increment, Key
 from apps.users.models import Deletion
 from apps.users.operations.deletions import request_deletion
 from kit import holdings
@@ -58,10 +59,14 @@ def add_entries(counter_id: UUID, number: int) -> None:
     with connections["counter"].cursor() as cursor:
         cursor.execute(
             """
-            INSERT INTO counter_entry (id, counter_id, key, amount, accepted_at, place, result,
-                                       settled_at)
-            SELECT uuidv7(), %s, 'later ' || n, 1, now(), n, n, now()
-            FROM generate_series(10, %s + 9) AS n
+            WITH settled AS (
+                INSERT INTO counter_entry (id, counter_id, key, amount, accepted_at, place, result,
+                                           settled_at)
+                SELECT uuidv7(), %s, 'later ' || n, 1, now(), n, n, now()
+                FROM generate_series(10, %s + 9) AS n
+                RETURNING id, counter_id, key
+            )
+            INSERT INTO counter_key SELECT counter_key_digest(counter_id, key), id FROM settled
             """,
             [counter_id, number],
         )
@@ -128,6 +133,8 @@ class TestKilledWorker:
         assert certificate["orphans"] == 0
         assert rows_left(leaver.id) == {"todos": 0, "counter": 0, "users": 0}
         assert rows_left(stayer.id) == {"todos": 50, "counter": 51, "users": 1}
+        held = set(Key.objects.values_list("increment_id", flat=True))
+        assert held == set(Increment.objects.values_list("id", flat=True))
 
     def test_leaves_wrong_counts_where_they_are_written_behind_the_commit(self, crew: Crew) -> None:
         leaver = settle("leaver")

@@ -26,10 +26,8 @@ INSERT INTO counter_key SELECT counter_key_digest(counter_id, key), id FROM coun
 """
 
 # Statistics may be of a moment when a table was empty, and then any way to a row looks as good as
-# any other, be it past a million. So the planner may not choose: each is looked up by an index.
-#
-# A statement in a function sees all that was committed until it began, as it would on its own
-# (only so in a function that is VOLATILE, as this is, and with READ COMMITTED).
+# any other, be it past a million. So the planner may not choose: what is asked for comes first
+# (LATERAL and LIMIT), and each is looked up by an index.
 #
 # - A counter's row and its owner's are locked in the weakest way that holds off a purge. Where a
 #   purge is at work already its lock is stronger: what it removes is passed over, not waited for.
@@ -37,8 +35,8 @@ INSERT INTO counter_key SELECT counter_key_digest(counter_id, key), id FROM coun
 #   two transactions with the same keys would otherwise wait for each other. Of those with one
 #   key the first is written.
 # - A key that another transaction is just writing is waited for, as long as `patience` says. One
-#   that is written already may be anywhere, in the inbox or in the ledger: it is known.
-# - NOT IN looks into a hash. Any join would be a nested loop here, and slow for ten thousand.
+#   that is written already is known, wherever its increment is.
+# - NOT IN looks into a hash. A join would be a nested loop here, and slow for ten thousand.
 ACCEPT = """
 CREATE OR REPLACE FUNCTION counter_accept(
     patience text,
@@ -46,8 +44,7 @@ CREATE OR REPLACE FUNCTION counter_accept(
     OUT accepted_at timestamptz, OUT known uuid[]
 )
 LANGUAGE plpgsql VOLATILE
-SET enable_seqscan = off SET enable_bitmapscan = off
-SET enable_hashjoin = off SET enable_mergejoin = off
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
 AS $$
 BEGIN
     PERFORM set_config('lock_timeout', patience, true);
@@ -77,7 +74,7 @@ BEGIN
         ORDER BY digest, position
         ON CONFLICT (digest) DO NOTHING
         RETURNING increment_id
-    ), other AS MATERIALIZED (
+    ), other AS (
         SELECT id FROM asked EXCEPT SELECT increment_id FROM taken
     ), put AS (
         INSERT INTO counter_pending (position, id, counter_id, slot, key, amount)
@@ -90,14 +87,12 @@ BEGIN
 END $$
 """
 
-# All in one look, so that what moves meanwhile is found in one of them. What is asked for comes
-# first, then its key, and behind that the increment (LATERAL and LIMIT).
+# All in one look, so that what moves meanwhile is found in the inbox or in the ledger.
 FIND = """
 CREATE OR REPLACE FUNCTION counter_find(counter_ids uuid[], keys text[])
 RETURNS SETOF counter_increment
 LANGUAGE plpgsql STABLE
-SET enable_seqscan = off SET enable_bitmapscan = off
-SET enable_hashjoin = off SET enable_mergejoin = off
+SET enable_seqscan = off
 AS $$
 BEGIN
     RETURN QUERY
