@@ -8,6 +8,7 @@ from django.db import connections
 
 from apps.counter import public as counter
 from apps.counter.accepting import accept_increments
+from apps.counter.auditing import find_unheld
 from apps.counter.consumer import apply_batch
 from apps.counter.lanes import slots_of
 from apps.counter.queries import get_counter
@@ -200,3 +201,25 @@ class TestApplying:
             assert apply_batch(slots=slots_of(0, 1), limit=BATCH).settled == BATCH
             reads.append(rows_read_so_far() - before)
         return reads
+
+
+class TestAuditing:
+    """Whether every key is held: where it looks as if there were none."""
+
+    @pytest.fixture(autouse=True)
+    def some(self, tally: UUID) -> None:
+        execute(FILL_LEDGER, tally, BURST)
+        execute(FILL_INBOX, tally, BURST)
+        execute(SAY_EMPTY, OF_INCREMENTS)
+
+    def test_reads_all_keys_once_and_not_for_each_increment(self) -> None:
+        assert self.rows_read() < 7 * BURST
+
+    def test_would_read_them_for_each_if_the_planner_had_a_choice(self) -> None:
+        with rewritten("SET LOCAL enable_nestloop = off", "SET LOCAL enable_material = off"):
+            assert self.rows_read() > BURST * BURST
+
+    def rows_read(self) -> int:
+        before = rows_read_so_far()
+        assert list(find_unheld()) == []
+        return rows_read_so_far() - before
