@@ -16,6 +16,7 @@ from django.db.backends.signals import connection_created
 from django.urls import get_resolver
 
 from epis.api import CROWDED, CUT_OFF
+from epis.cores import take_core
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -187,9 +188,15 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "epis.settings")
 application = whole_bodies(
     utf8_only(get_wsgi_application()), places=max(1, settings.WEB_THREADS // 4)
 )
-# What is loaded by now stays, so it is not looked through again and again: the routes and views
-# too, which Django would load with the first request.
-_ = get_resolver().url_patterns
-gc.collect()
-gc.freeze()
-gc.set_threshold(GARBAGE_THRESHOLD)
+
+
+def web_process() -> "WSGIApplication":
+    """`application`, in a process that is there for nothing else (granian's `--factory`)."""
+    # What is loaded by now stays, so it is not looked through again and again: the routes and
+    # views too, which Django would load with the first request.
+    _ = get_resolver().url_patterns
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GARBAGE_THRESHOLD)
+    take_core(settings.WEB_WORKERS)
+    return application

@@ -119,7 +119,7 @@ class TestSettings:
         [
             ("manage.py", "up"),
             ("-m", "celery", "-A", "epis", "worker"),
-            ("-m", "granian", "--interface=wsgi", "--port=0", "epis.wsgi:application"),
+            ("-m", "granian", "--interface=wsgi", "--port=0", "--factory", "epis.wsgi:web_process"),
         ],
         ids=["manage.py", "celery", "granian"],
     )

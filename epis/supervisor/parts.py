@@ -38,7 +38,7 @@ def web(locations: Locations) -> Part:
         *("--blocking-threads", str(settings.WEB_THREADS)),
         *("--respawn-failed-workers", "--respawn-interval", "0.5"),
         *("--workers-kill-timeout", str(WEB_STOP_SECONDS), "--no-ws", "--http", "1"),
-        "epis.wsgi:application",
+        *("--factory", "epis.wsgi:web_process"),
     )
     return Part(
         name="web",

@@ -45,7 +45,8 @@ def production() -> Iterator[Production]:
     server = subprocess.Popen(
         [
             *(sys.executable, "-m", "granian", "--interface=wsgi", f"--port={running.port}"),
-            *("--workers=1", "--blocking-threads=1", "--http=1", "epis.wsgi:application"),
+            *("--workers=1", "--blocking-threads=1", "--http=1"),
+            *("--factory", "epis.wsgi:web_process"),
         ],
         cwd=PROJECT,
         env=os.environ | NAMED_SERVERS,
