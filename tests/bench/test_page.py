@@ -61,7 +61,7 @@ CHAPTERS_MEASURED: dict[str, Any] = {
     },
     "long-ledger": {
         **COMMON,
-        **{"entries": 10_000_000, "backlog": 200_000},
+        **{"entries": 10_000_000, "backlog": 200_000, "rounds_of_requests": 6},
         "empty": PER_SECOND,
         "long": PER_SECOND | {"reading": [1300.0]},
     },
