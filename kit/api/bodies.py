@@ -64,12 +64,15 @@ def parse(body: bytes) -> Any:
 
 def _is_too_deep(data: Any) -> bool:
     """Level by level, for what calls itself goes no deeper than Python does."""
-    level = [data]
-    for _ in range(DEEPEST):
-        lists = [node for node in level if isinstance(node, list)]
-        lists += [list(node.values()) for node in level if isinstance(node, dict)]
-        level = [child for each in lists for child in each]
-    return any(isinstance(node, (list, dict)) for node in level)
+    level: list[Any] = [[data]]  # of lists and objects
+    for _ in range(DEEPEST + 1):
+        level = [
+            child
+            for node in level
+            for child in (node.values() if type(node) is dict else node)
+            if type(child) in (dict, list)
+        ]
+    return bool(level)
 
 
 class TrueFormParser(FormParser):

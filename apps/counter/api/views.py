@@ -230,5 +230,5 @@ def summary(receipts: list[Receipt]) -> dict[str, Any]:
     return {
         "accepted": accepted,
         "duplicates": len(receipts) - accepted,
-        "results": [{"key": receipt.key, "id": str(receipt.id)} for receipt in receipts],
+        "results": [{"key": receipt.key, "id": receipt.id} for receipt in receipts],
     }
