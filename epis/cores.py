@@ -29,10 +29,10 @@ def take_core(processes: int) -> int | None:
         try:
             # A name that no file stands for (unix(7), "abstract"): the kernel gives it to one.
             claim.bind(f"\0epis-core-{os.getppid()}-{core}")
-        except OSError:
+            os.sched_setaffinity(0, {core})
+        except OSError:  # another has it; or nobody may choose here
             claim.close()
         else:
             claim.detach()  # open as long as the process is
-            os.sched_setaffinity(0, {core})
             return core
     return None
