@@ -6,6 +6,7 @@ and spreads them: on two cores a request took a fifth less time where each proce
 Web servers know it as "worker affinity".
 """
 
+import errno
 import os
 import socket
 
@@ -17,22 +18,30 @@ def take_core(processes: int) -> int | None:
     many of one parent will ask. Unless just as many cores may be used all stay as they are, and
     it returns None: fewer processes would be kept from a core that is free by what else is on
     theirs, such as a second server that counts the same cores; more could not share them evenly.
-    Nor are there any where the system cannot keep a process to a core.
+    None, too, where no core is free, or the system does not let a process choose.
     """
     if not hasattr(os, "sched_setaffinity"):
         return None
-    cores = os.sched_getaffinity(0)
-    if len(cores) != processes:
+    try:
+        cores = os.sched_getaffinity(0)
+        if len(cores) != processes:
+            return None
+        return next((core for core in sorted(cores) if _take(core)), None)
+    except OSError:
         return None
-    for core in sorted(cores):
-        claim = socket.socket(socket.AF_UNIX)
-        try:
-            # A name that no file stands for (unix(7), "abstract"): the kernel gives it to one.
-            claim.bind(f"\0epis-core-{os.getppid()}-{core}")
-            os.sched_setaffinity(0, {core})
-        except OSError:  # another has it; or nobody may choose here
-            claim.close()
-        else:
-            claim.detach()  # open as long as the process is
-            return core
-    return None
+
+
+def _take(core: int) -> bool:
+    """Whether it was free. Raises OSError where there is nothing to choose."""
+    claim = socket.socket(socket.AF_UNIX)
+    try:
+        # A name that no file stands for (unix(7), "abstract"): the kernel gives it to one.
+        claim.bind(f"\0epis-core-{os.getppid()}-{core}")
+        os.sched_setaffinity(0, {core})
+    except OSError as error:
+        claim.close()
+        if error.errno == errno.EADDRINUSE:
+            return False
+        raise
+    claim.detach()  # open as long as the process is
+    return True

@@ -1,13 +1,17 @@
 """Processes of the web server, each on a core of its own."""
 
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
+from epis.cores import take_core
 from harness.installation import PROJECT
+from tests.test_settings import run
 
 pytestmark = pytest.mark.skipif(
     not hasattr(os, "sched_getaffinity"), reason="the system cannot keep a process to a core"
@@ -64,10 +68,17 @@ def cores() -> set[int]:
     return os.sched_getaffinity(0)
 
 
-def test_are_on_one_core_each(processes: Processes, cores: set[int]) -> None:
-    took = [processes.start(len(cores)) for _ in cores]
+@pytest.fixture
+def some_cores(cores: set[int]) -> set[int]:
+    if len(cores) == 1:
+        pytest.skip("with one core, one that is taken looks like one that is not")
+    return cores
 
-    assert sorted(took) == sorted((str(core), {core}) for core in cores)
+
+def test_are_on_one_core_each(processes: Processes, some_cores: set[int]) -> None:
+    took = [processes.start(len(some_cores)) for _ in some_cores]
+
+    assert sorted(took) == sorted((str(core), {core}) for core in some_cores)
 
 
 def test_go_on_where_one_died(processes: Processes, cores: set[int]) -> None:
@@ -89,3 +100,27 @@ def test_go_where_they_like_where_there_are_not_as_many_cores(
     more: int, processes: Processes, cores: set[int]
 ) -> None:
     assert processes.start(len(cores) + more) == ("None", cores)
+
+
+@pytest.mark.parametrize(
+    ("module", "call"),
+    [(os, "sched_getaffinity"), (os, "sched_setaffinity"), (socket, "socket")],
+    ids=["sched_getaffinity", "sched_setaffinity", "socket"],
+)
+def test_go_where_they_like_where_nobody_may_choose(
+    module: Any, call: str, cores: set[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(module, call, refuse)
+
+    assert take_core(len(cores)) is None
+
+
+def test_choose_when_they_serve_and_not_when_they_are_imported(cores: set[int]) -> None:
+    code = "import os; import epis.wsgi; print(*sorted(os.sched_getaffinity(0)))"
+
+    done = run("-c", code, WEB_WORKERS=str(len(cores)))
+
+    assert {int(core) for core in done.stdout.split()} == cores
