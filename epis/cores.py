@@ -2,7 +2,7 @@
 
 The threads of a process run one at a time, for they share Python's interpreter, and each goes on
 with what the one before had in its core's cache. The kernel sees threads that may run anywhere,
-and spreads them: on two cores a request took a fifth less time where each process kept to one.
+and spreads them: on two cores an increment took a fifth less time where each process kept to one.
 Web servers know it as "worker affinity".
 """
 
